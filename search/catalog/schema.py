@@ -1,0 +1,147 @@
+"""The catalog's tables, as numbered migrations. Each says why it exists; none is ever edited after a release."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step from schema version `number - 1` to `number`."""
+
+    number: int
+    reason: str
+    sql: str
+
+
+MIGRATIONS = (
+    Migration(
+        1,
+        "The first schema: content is identity, a path is where content was last seen, work is rows.",
+        """
+-- One row per distinct content, whatever and however many paths hold it.
+CREATE TABLE media (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,   -- never reused, so a stale id cannot point at another photo
+    content_hash BLOB NOT NULL UNIQUE,      -- SHA-256 of the bytes, 32 bytes
+    kind TEXT NOT NULL,
+    size INTEGER NOT NULL,                  -- bytes
+    added_at REAL NOT NULL,                 -- Unix seconds
+    -- written by stage "describe"
+    format TEXT,
+    width INTEGER,
+    height INTEGER,
+    taken_at TEXT,                          -- wall clock where it was taken, YYYY-MM-DDTHH:MM:SS
+    utc_offset_minutes INTEGER,
+    latitude REAL,
+    longitude REAL,
+    altitude REAL,
+    camera TEXT,
+    lens TEXT,
+    exposure_seconds REAL,
+    f_number REAL,
+    iso INTEGER,
+    focal_length_mm REAL,
+    title TEXT,
+    description TEXT,
+    keywords TEXT NOT NULL DEFAULT '[]',    -- JSON array
+    people TEXT NOT NULL DEFAULT '[]',      -- JSON array
+    rating INTEGER,
+    -- written by stage "pixels"
+    sharpness REAL,
+    exposure REAL,
+    contrast REAL,
+    quality REAL,
+    brightness REAL,
+    perceptual_hash INTEGER
+) STRICT;
+CREATE INDEX media_taken_at ON media (taken_at);
+
+-- One row per path. The path is the file system's own bytes: it need not be text.
+CREATE TABLE file (
+    id INTEGER PRIMARY KEY,
+    path BLOB NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    media_id INTEGER REFERENCES media (id), -- NULL: seen, not identified yet
+    sidecar BLOB,                           -- path of its XMP sidecar, if it has one
+    sidecar_mtime_ns INTEGER,
+    missing_since REAL,                     -- tombstone: hidden from search, kept for a while
+    problem_title TEXT,                     -- why it could not even be read
+    problem_remedy TEXT
+) STRICT;
+CREATE INDEX file_media ON file (media_id);
+CREATE INDEX file_inode ON file (inode, device);
+CREATE INDEX file_unidentified ON file (id) WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL;
+CREATE INDEX file_problem ON file (id) WHERE problem_title IS NOT NULL;
+CREATE INDEX file_missing ON file (missing_since) WHERE missing_since IS NOT NULL;
+
+CREATE TABLE segment (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    media_id INTEGER NOT NULL REFERENCES media (id) ON DELETE CASCADE,
+    ordinal INTEGER NOT NULL,
+    start_seconds REAL,
+    end_seconds REAL,
+    UNIQUE (media_id, ordinal)
+) STRICT;
+
+CREATE TABLE tag (
+    segment_id INTEGER NOT NULL REFERENCES segment (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,                    -- who wrote it: a stage, or 'authored'
+    source TEXT NOT NULL,
+    name TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    PRIMARY KEY (segment_id, stage, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tag_name ON tag (name, segment_id);
+
+CREATE TABLE space (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    dimension INTEGER NOT NULL
+) STRICT;
+
+-- The vectors are the truth; the FAISS file is a cache of them.
+CREATE TABLE vector (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,   -- grows, never reused: "newer than N" is what a snapshot lacks
+    space_id INTEGER NOT NULL REFERENCES space (id),
+    segment_id INTEGER NOT NULL REFERENCES segment (id) ON DELETE CASCADE,
+    data BLOB NOT NULL,                     -- little-endian float16, L2 norm 1
+    UNIQUE (segment_id, space_id)
+) STRICT;
+CREATE INDEX vector_space ON vector (space_id, id);
+
+-- What a snapshot has that the catalog no longer has.
+CREATE TABLE vector_removed (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    space_id INTEGER NOT NULL,
+    vector_id INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER vector_delete AFTER DELETE ON vector BEGIN
+    INSERT INTO vector_removed (space_id, vector_id) VALUES (old.space_id, old.id);
+END;
+
+CREATE TABLE job (
+    media_id INTEGER NOT NULL REFERENCES media (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'running', 'done', 'quarantined')),
+    attempts INTEGER NOT NULL DEFAULT 0,    -- failures so far
+    problem_title TEXT,
+    problem_remedy TEXT,
+    updated_at REAL NOT NULL,
+    PRIMARY KEY (media_id, stage)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_open ON job (state, media_id) WHERE state != 'done';
+
+-- Full text, one row per media, rowid = media.id. Rewritten whole whenever any part of it changes.
+CREATE VIRTUAL TABLE fulltext USING fts5 (
+    title, description, keywords, people, tags, path, camera,
+    tokenize = "porter unicode61 remove_diacritics 2"
+);
+""",
+    ),
+)
+
+CURRENT = MIGRATIONS[-1].number
