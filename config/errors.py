@@ -10,6 +10,7 @@
     │   ├── UnsupportedFormat    not a format we read, whatever the name says
     │   ├── DamagedFile          the data is truncated or corrupt
     │   ├── TooLarge             more pixels or bytes than the limits allow
+    │   ├── UnreadableFile       the system would not let us read it: permissions, I/O errors
     │   └── FileVanished         moved, deleted or changed while being read
     ├── ModelError               weights are missing, altered or will not run
     ├── CatalogError             the catalog cannot be opened or written
@@ -54,7 +55,10 @@ class QueryError(ReverieError):
 
 
 class MediaError(ReverieError):
-    """One file cannot be read as a photo. Deterministic: reading the same bytes again will not help."""
+    """One file cannot be read as a photo."""
+
+    permanent = True
+    """Whether reading the same bytes again would fail again."""
 
 
 class EmptyFile(MediaError):
@@ -73,8 +77,16 @@ class TooLarge(MediaError):
     """The file has more pixels or bytes than the limits allow."""
 
 
+class UnreadableFile(MediaError):
+    """The system would not let us read it: permissions, I/O errors, not a regular file."""
+
+    permanent = False
+
+
 class FileVanished(MediaError):
     """The file was moved, deleted or changed while it was being read: look again later."""
+
+    permanent = False
 
 
 class ModelError(ReverieError):

@@ -1,0 +1,183 @@
+"""The service's side of the worker process: start it, feed it, notice when it dies or hangs, let it go when idle."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+
+from config.errors import ModelError
+from daemon.protocol import Assignment, Broken, Done, Equipped, Refused, Reply, Setup
+
+logger = logging.getLogger(__name__)
+
+Result = Done | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The worker ended while it had work."""
+
+    reason: str
+    """What a person reads: "was killed by signal SIGSEGV"."""
+    in_flight: tuple[int, ...]
+    """Media ids it had and did not answer for."""
+
+
+class Supervisor:
+    """One worker process at a time, started when there is work.
+
+    Not thread-safe: one thread drives it.
+
+    Args:
+        setup: what a new worker is told.
+        stall_seconds: a worker with work that answers nothing for so long is killed.
+        idle_seconds: a worker without work for so long is ended, so that its memory and the device come back.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, setup: Setup, *, stall_seconds: float, idle_seconds: float, clock: Callable[[], float]) -> None:
+        self._setup = setup
+        self._stall_seconds = stall_seconds
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._in_flight: dict[int, None] = {}
+        self._last_sign = 0.0
+        self.runtime: str | None = None
+        """What the network runs on, as the last worker reported it."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many files the worker has and has not answered for."""
+        return len(self._in_flight)
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, None when there is none."""
+        return None if self._process is None else self._process.pid
+
+    def send(self, assignment: Assignment) -> None:
+        """Give the worker a file; start a worker if there is none.
+
+        A worker that died meanwhile is noticed by the next `receive`, with this file among those in flight.
+        """
+        if self._connection is None:
+            self._start()
+        if not self._in_flight:
+            self._last_sign = self._clock()
+        self._in_flight[assignment.media_id] = None
+        self._write(assignment)
+
+    def receive(self, timeout: float) -> Sequence[Result] | Death:
+        """Everything the worker has answered; waits up to `timeout` seconds for the first answer.
+
+        Raises:
+            ModelError: the worker cannot work at all (weights missing or altered).
+        """
+        results: list[Result] = []
+        while self._connection is not None:
+            try:
+                if not self._connection.poll(0 if results else timeout):
+                    break
+                reply = msgspec.msgpack.decode(self._connection.recv_bytes(), type=Reply)
+            except (EOFError, ConnectionError):
+                if results:
+                    break  # deliver these first; the next call meets the same end
+                return self._bury(self._reap())
+            except msgspec.MsgspecError:
+                return self._kill("answered with something that is not an answer")
+            self._last_sign = self._clock()
+            match reply:
+                case Equipped(runtime=runtime):
+                    self.runtime = runtime
+                case Broken(title=title, remedy=remedy):
+                    self.stop()
+                    raise ModelError(title, remedy)
+                case Done(analysis=analysis):
+                    self._in_flight.pop(analysis.media_id, None)
+                    results.append(reply)
+                case Refused(failure=failure):
+                    self._in_flight.pop(failure.media_id, None)
+                    results.append(reply)
+        silent = self._clock() - self._last_sign
+        if not results and self._in_flight and silent > self._stall_seconds:
+            return self._kill(f"gave no answer for {self._stall_seconds:.0f} seconds")
+        if not self._in_flight and self._process is not None and silent > self._idle_seconds:
+            logger.info("no work for %.0f s: ending the worker", self._idle_seconds)
+            self.stop()
+        return results
+
+    def stop(self) -> None:
+        """End the worker and wait for it. Work in flight is forgotten here; its jobs are still in the catalog."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._in_flight.clear()
+        if self._process is not None:
+            try:
+                self._process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # -P: never import from the working directory, which may be a folder of untrusted media.
+            # The package's own folder is put on the path instead, as it is for us.
+            environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "daemon.worker", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env=environment,
+            )
+        self._connection = Connection(ours.detach())
+        self._last_sign = self._clock()
+        logger.info("worker %d started", self._process.pid)
+        self._write(self._setup)
+
+    def _write(self, frame: Setup | Assignment) -> None:
+        if self._connection is None:
+            return
+        try:
+            self._connection.send_bytes(msgspec.msgpack.encode(frame))
+        except (BrokenPipeError, ConnectionError):
+            logger.debug("the worker has gone; receive() will say so")
+
+    def _kill(self, reason: str) -> Death:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        return self._bury(reason)
+
+    def _reap(self) -> str:
+        """Why a worker that closed its pipe ended."""
+        if self._process is None:
+            return "ended"
+        try:
+            status = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        if status < 0:
+            return f"was killed by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
+    def _bury(self, reason: str) -> Death:
+        death = Death(reason, tuple(self._in_flight))
+        logger.warning("the worker %s with %d files in flight", reason, len(death.in_flight))
+        self.stop()
+        return death

@@ -1,0 +1,108 @@
+"""The worker: a child process that decodes untrusted media and runs the networks, and nothing else.
+
+It is started with the number of an inherited pipe and reads its orders from it. When the service closes the pipe (or
+dies), the worker ends. All of its memory goes back to the system with it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+from indexer.media.photo import FileIdentity, Limits
+from indexer.models.builtin import load_concept_model
+from indexer.models.concepts import ConceptModel
+
+from config.errors import ReverieError
+from daemon.protocol import Assignment, Broken, Done, Equipped, Refused, Reply, Setup
+from indexer.pipeline import Pipeline, Task
+from indexer.records import Analysis, Failure
+
+logger = logging.getLogger(__name__)
+
+
+class _Link:
+    """The worker's end of the pipe. Replies come from more than one thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+
+    def receive(self) -> bytes:
+        return self._connection.recv_bytes()
+
+    def reply(self, message: Reply) -> None:
+        frame = msgspec.msgpack.encode(message)
+        with self._sending:
+            self._connection.send_bytes(frame)
+
+
+def main(descriptor: int) -> int:
+    """Work until the pipe closes. Returns the exit status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the service ends us in order
+    _offer_to_the_oom_killer()
+    link = _Link(Connection(descriptor))
+    setup = msgspec.msgpack.decode(link.receive(), type=Setup)
+
+    def load_concepts() -> ConceptModel:
+        model = load_concept_model(Path(os.fsdecode(setup.model_cache)), threads=setup.network_threads)
+        link.reply(Equipped(model.runtime))
+        return model
+
+    def deliver(result: Analysis | Failure) -> None:
+        link.reply(Done(result) if isinstance(result, Analysis) else Refused(result))
+
+    pipeline = Pipeline(
+        load_concepts=load_concepts,
+        thumbnails=Path(os.fsdecode(setup.thumbnails)),
+        limits=Limits(max_pixels=setup.max_pixels, max_bytes=setup.max_bytes),
+        decode_threads=setup.decode_threads,
+        batch_size=setup.batch_size,
+        max_wait=setup.max_wait,
+    )
+    try:
+        pipeline.run(_tasks(link), deliver)
+    except BrokenPipeError:
+        return 0
+    except ReverieError as error:
+        link.reply(Broken(error.title, error.remedy))
+        return error.exit_status
+    return 0
+
+
+def _tasks(link: _Link) -> Iterator[Task]:
+    while True:
+        try:
+            frame = link.receive()
+        except (EOFError, ConnectionError):
+            # The service has gone or wants us gone: what is in flight has no reader any more.
+            os._exit(0)
+        order = msgspec.msgpack.decode(frame, type=Assignment)
+        yield Task(
+            media_id=order.media_id,
+            content_hash=order.content_hash,
+            path=os.fsdecode(order.path),
+            identity=FileIdentity(size=order.size, mtime_ns=order.mtime_ns, inode=order.inode),
+            sidecar=None if order.sidecar is None else os.fsdecode(order.sidecar),
+            stages=order.stages,
+        )
+
+
+def _offer_to_the_oom_killer() -> None:
+    """When memory runs out the kernel should take the worker, whose loss costs one batch, not the service."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text("500", encoding="ascii")
+    except OSError:
+        logger.debug("cannot set oom_score_adj", exc_info=True)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="worker: %(message)s")
+    sys.exit(main(int(sys.argv[1])))
