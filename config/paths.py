@@ -1,0 +1,115 @@
+"""Where things are: settings files, the library and what it holds, the model cache, the socket.
+
+An environment in, paths out. Nothing is made here: directories are made by whoever writes into them.
+The places are those of the XDG base directory specification, or those systemd hands to a service (systemd.exec(5)).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.errors import ConfigError
+
+SYSTEM_CONFIG = Path("/etc/reverie/config.yaml")
+
+SUN_PATH_BYTES = 107
+"""The longest path a unix socket can be bound to: `sun_path` has 108 bytes, one of them the closing zero (unix(7))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The places of one library on this machine, all absolute."""
+
+    library: Path
+    """Holds all state; must be on a local disk."""
+    model_cache: Path
+    """Made from the packaged weights; safe to delete."""
+    socket: Path
+
+    @property
+    def catalog(self) -> Path:
+        return self.library / "catalog.sqlite3"
+
+    @property
+    def authored(self) -> Path:
+        return self.library / "authored.json"
+
+    @property
+    def thumbnails(self) -> Path:
+        return self.library / "thumbnails"
+
+    @property
+    def lock(self) -> Path:
+        return self.library / "lock"
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """The user's home folder. Raises ConfigError where there is none."""
+    if named := _absolute(environ, "HOME"):
+        return named
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError as error:
+        raise ConfigError(
+            "This user has no home folder, so nothing says where the library should be.",
+            "Set HOME, or name a place with --library DIR or REVERIE_LIBRARY.",
+        ) from error
+
+
+def user_config(environ: Mapping[str, str]) -> Path:
+    """The user's own settings file."""
+    return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "config.yaml"
+
+
+def config_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The settings files that are read where they exist, the strongest last."""
+    return (SYSTEM_CONFIG, user_config(environ))
+
+
+def resolve(library: Path | None, socket: Path | None, environ: Mapping[str, str]) -> Paths:
+    """The paths that follow from the two configured ones; None stands for the default in this environment."""
+    root = library or _service_directory(environ, "STATE_DIRECTORY") or _xdg(environ, "XDG_DATA_HOME", ".local/share")
+    cache = _service_directory(environ, "CACHE_DIRECTORY") or _xdg(environ, "XDG_CACHE_HOME", ".cache")
+    return Paths(library=root, model_cache=cache / "models", socket=socket or _default_socket(root, environ))
+
+
+def fits_socket(path: Path) -> bool:
+    """Whether a unix socket can be bound to this path."""
+    return len(os.fsencode(path)) <= SUN_PATH_BYTES
+
+
+def _default_socket(library: Path, environ: Mapping[str, str]) -> Path:
+    """In the library; for a library with a long path, in the user's runtime directory under a name made from it.
+
+    `/run/user/UID` is also tried without XDG_RUNTIME_DIR, so that a cron job finds the service of a desktop session.
+    """
+    inside = library / "run" / "reverie.sock"
+    if fits_socket(inside):
+        return inside
+    name = hashlib.sha256(os.fsencode(library)).hexdigest()[:16] + ".sock"
+    runtime = _absolute(environ, "XDG_RUNTIME_DIR") or Path(f"/run/user/{os.getuid()}")
+    short = runtime / "reverie" / name
+    if runtime.is_dir() and fits_socket(short):
+        return short
+    return Path(f"/tmp/reverie-{os.getuid()}") / name  # noqa: S108 - the service makes the folder 0700 and checks its owner
+
+
+def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
+    return (_absolute(environ, variable) or home(environ) / default) / "reverie"
+
+
+def _absolute(environ: Mapping[str, str], variable: str) -> Path | None:
+    """The directory a variable names. Relative ones are to be ignored, says the XDG specification."""
+    named = environ.get(variable, "")
+    return Path(named) if named.startswith("/") else None
+
+
+def _service_directory(environ: Mapping[str, str], variable: str) -> Path | None:
+    """The first of the directories systemd made for a service; it separates them by colons."""
+    first = environ.get(variable, "").partition(":")[0]
+    return Path(first) if first.startswith("/") else None
