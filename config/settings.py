@@ -103,9 +103,7 @@ def _checked(layer: Layer, environ: Mapping[str, str]) -> Settings:
             "Choose a shorter path, or remove the key.",
         )
     settings._paths = resolve(settings.library, configured, environ)
-    settings._origins = MappingProxyType(
-        {key: layer[key].origin if key in layer else "default" for key in value_fields()}
-    )
+    settings._origins = {key: layer[key].origin if key in layer else "default" for key in value_fields()}
     return settings
 
 
