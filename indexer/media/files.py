@@ -1,0 +1,106 @@
+"""Reading a file's bytes, once, and only if it stays the same file while being read."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+
+from config.errors import EmptyFile, FileVanished, MediaError, TooLarge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a single photo may cost."""
+
+    max_pixels: int
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileIdentity:
+    """What a file was when it was last looked at; a difference means that it is another file by now."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def read_file(path: str, expected: FileIdentity | None, limits: Limits) -> bytes:
+    """All bytes of a regular file.
+
+    Raises:
+        FileVanished: it is gone, is not the `expected` one, or changed while being read.
+        EmptyFile: it has zero bytes.
+        TooLarge: it has more than `limits.max_bytes`.
+        MediaError: no permission, not a regular file, or the disk failed.
+    """
+    # O_NONBLOCK: opening a FIFO or a device must not wait for its other end.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+        try:
+            return _read(descriptor, expected, limits)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _explain(error) from error
+
+
+def _read(descriptor: int, expected: FileIdentity | None, limits: Limits) -> bytes:
+    before = os.fstat(descriptor)
+    if not stat.S_ISREG(before.st_mode):
+        raise MediaError(
+            "This is not a regular file but a folder, pipe, socket or device.",
+            "Keep it out of the watched folders, or add its name to the ignore patterns.",
+        )
+    if expected is not None and _identity(before) != expected:
+        raise _vanished("The file was replaced or changed since it was found.")
+    if before.st_size == 0:
+        raise EmptyFile("The file is empty (zero bytes).", "Copy it again from its source, or delete it.")
+    if before.st_size > limits.max_bytes:
+        raise too_many_bytes(before.st_size, limits)
+    data = _read_up_to(descriptor, before.st_size + 1)
+    if len(data) != before.st_size or _identity(os.fstat(descriptor)) != _identity(before):
+        raise _vanished("The file changed while it was being read.")
+    return data
+
+
+def _read_up_to(descriptor: int, size: int) -> bytes:
+    chunks = []
+    while size > 0 and (chunk := os.read(descriptor, size)):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+def _identity(status: os.stat_result) -> FileIdentity:
+    return FileIdentity(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
+
+
+def too_many_bytes(size: int, limits: Limits) -> TooLarge:
+    """The error for a file of more bytes than the limit."""
+    return TooLarge(
+        f"The file has {size:,} bytes; the limit is {limits.max_bytes:,}.",
+        "Raise the limit in the settings if this is a real photo.",
+    )
+
+
+def _vanished(title: str) -> FileVanished:
+    return FileVanished(title, "Nothing to do: it will be looked at again.")
+
+
+def _explain(error: OSError) -> MediaError:
+    # EAGAIN: a file server holds a lease on it (open(2)), that is, somebody is still writing it.
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EAGAIN):
+        return _vanished("The file is gone, moved or still being written.")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return MediaError(
+            "Reverie has no permission to read the file.",
+            "Give the user that runs Reverie read permission on it and on the folders above it.",
+        )
+    return MediaError(
+        f"The file could not be read: {os.strerror(error.errno or errno.EIO)}.",
+        "Check the disk or the network mount, then ask for another try.",
+    )

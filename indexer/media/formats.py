@@ -1,0 +1,135 @@
+"""Which files are photos: by name for the watcher, by content for the decoder."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from typing import Final
+
+from PIL import TiffImagePlugin
+
+from indexer.media.border import DECODER_ERRORS
+
+RAW: Final = "RAW"
+"""The one name for every camera's own format."""
+
+RAW_SUFFIXES: Final = frozenset(
+    ".3fr .arw .cr2 .cr3 .crw .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 .srf"
+    " .srw .x3f".split()
+)
+PHOTO_SUFFIXES: Final = RAW_SUFFIXES | frozenset(
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .heic .heif .hif .avif .jp2 .j2k .jpf .jpx"
+    " .j2c .jpc .pnm .ppm .pgm .pbm".split()
+)
+SIDECAR_SUFFIX: Final = ".xmp"
+
+_MAGIC: Final = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG2000"),
+    (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"FUJIFILMCCD-RAW", RAW),
+    (b"II\x1a\x00\x00\x00HEAPCCDR", RAW),  # Canon CRW
+    (b"IIRO", RAW),  # Olympus ORF
+    (b"IIRS", RAW),
+    (b"MMOR", RAW),
+    (b"IIU\x00", RAW),  # Panasonic RW2
+    (b"FOVb", RAW),  # Sigma X3F
+    (b"\x00MRM", RAW),  # Minolta MRW
+)
+_TIFF_MAGIC: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_BMP_HEADER_SIZES: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+_AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
+_HEIF_BRANDS: Final = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+)
+_LONGEST_FTYP: Final = 256
+
+_NEW_SUBFILE_TYPE: Final = 254
+_PHOTOMETRIC: Final = 262
+_SUB_IFDS: Final = 330
+_DNG_VERSION: Final = 50706
+_SENSOR_PHOTOMETRICS: Final = frozenset({32803, 34892})  # colour filter array, linear raw (TIFF/EP, DNG)
+_REDUCED: Final = 1
+
+
+def is_photo(path: str) -> bool:
+    """Whether the name is one of a photo: what is worth opening."""
+    return os.path.splitext(path)[1].lower() in PHOTO_SUFFIXES
+
+
+def is_sidecar(path: str) -> bool:
+    """Whether the name is one of an XMP sidecar."""
+    return os.path.splitext(path)[1].lower() == SIDECAR_SUFFIX
+
+
+def sidecars_of(path: str) -> tuple[str, ...]:
+    """Where the sidecar of a photo may be, the most specific name first: a.jpg.xmp, then Adobe's a.xmp."""
+    stem = os.path.splitext(path)[0]
+    return tuple(base + suffix for base in (path, stem) for suffix in (SIDECAR_SUFFIX, SIDECAR_SUFFIX.upper()))
+
+
+def sniff(data: bytes) -> str | None:
+    """The decoder's name for the content (Pillow's format name, or RAW), or None when it is none of ours."""
+    for magic, name in _MAGIC:
+        if data.startswith(magic):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data.startswith(_TIFF_MAGIC):
+        return RAW if _is_raw_tiff(data) else "TIFF"
+    if data[4:8] == b"ftyp":
+        return _sniff_iso_media(data)
+    if data[:2] == b"BM" and len(data) >= 18 and struct.unpack_from("<I", data, 14)[0] in _BMP_HEADER_SIZES:
+        return "BMP"
+    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
+        return "PPM"
+    return None
+
+
+def name_unknown(data: bytes) -> str:
+    """Say in plain words what content that `sniff` does not know looks like."""
+    if data[4:8] == b"ftyp" or data.startswith((b"\x1aE\xdf\xa3", b"RIFF", b"OggS", b"\x00\x00\x01\xba")):
+        return "a video or sound file"
+    if data.startswith(b"%PDF"):
+        return "a PDF document"
+    if data.startswith((b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")):
+        return "an archive"
+    head = data[:512]
+    if not head.strip(b"\x00"):
+        return "nothing but zeros, as in a copy that never finished"
+    if all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head) and b"\x7f" not in head:
+        return "text"
+    return "something else"
+
+
+def _sniff_iso_media(data: bytes) -> str | None:
+    """HEIF, AVIF and Canon CR3 share one container with MP4; the brands tell them apart (ISO/IEC 14496-12, 4.3)."""
+    size = min(struct.unpack_from(">I", data)[0], _LONGEST_FTYP)
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, size, 4))}
+    if data[8:12] == b"crx ":
+        return RAW
+    if data[8:12] not in _AVIF_BRANDS | _HEIF_BRANDS:
+        return None
+    return "AVIF" if brands & _AVIF_BRANDS else "HEIF"
+
+
+def _is_raw_tiff(data: bytes) -> bool:
+    """Most cameras' RAW formats are TIFF files whose first picture is not the photo, or is a sensor's mosaic."""
+    if data[8:10] == b"CR":
+        return True
+    directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+    try:
+        stream = io.BytesIO(data)
+        stream.seek(directory.next)
+        directory.load(stream)
+        return (
+            _DNG_VERSION in directory
+            or directory.get(_PHOTOMETRIC) in _SENSOR_PHOTOMETRICS
+            or (directory.get(_NEW_SUBFILE_TYPE) == _REDUCED and _SUB_IFDS in directory)
+        )
+    except DECODER_ERRORS:
+        return False

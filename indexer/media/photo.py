@@ -1,0 +1,143 @@
+"""Opening a photo: bytes in, one small upright sRGB array out, which every analysis and the thumbnail share."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image
+
+from config.errors import DamagedFile, EmptyFile, TooLarge, UnsupportedFormat
+from indexer.media.border import DECODER_ERRORS
+from indexer.media.colour import to_srgb
+from indexer.media.files import FileIdentity, Limits, read_file, too_many_bytes
+from indexer.media.formats import RAW, name_unknown, sniff
+from indexer.media.raw import SIDEWAYS, read_raw, too_many_pixels
+
+__all__ = ["MIN_SHORT_SIDE", "FileIdentity", "Limits", "Photo", "decode_photo", "read_file"]
+
+MIN_SHORT_SIDE: Final = 360
+"""Pixels of the short side that a decoded photo keeps: enough for every network, the thumbnail and the statistics,
+and few enough that a 12-megapixel JPEG decodes at one eighth."""
+
+_ORIENTATION: Final = 0x0112
+_TRANSPOSE: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ZERO_TAIL: Final = bytes(4096)
+
+# The limit comes from the settings and is checked on the header, before a pixel is decoded: Pillow's own is fixed.
+Image.MAX_IMAGE_PIXELS = None
+pillow_heif.register_heif_opener()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A decoded photo."""
+
+    pixels: NDArray[np.uint8]
+    """(H, W, 3), sRGB, upright, shrunk; the short side keeps `MIN_SHORT_SIDE` pixels if the file has that many."""
+    format: str
+    """The decoder's name for the content: "JPEG", "PNG", "WEBP", "HEIF", "AVIF", "JPEG2000", "PPM", "RAW", ..."""
+    width: int
+    """Of the full image, upright."""
+    height: int
+
+
+def decode_photo(data: bytes, *, limits: Limits) -> Photo:
+    """Decode any supported photo; the content decides the format, never a name.
+
+    Raises:
+        EmptyFile: there is nothing in it.
+        UnsupportedFormat: it is not a photo that we can read.
+        DamagedFile: it is truncated or corrupt.
+        TooLarge: it has more pixels or bytes than `limits`, or more than memory holds.
+    """
+    if not data:
+        raise EmptyFile("The file is empty (zero bytes).", "Copy it again from its source, or delete it.")
+    if len(data) > limits.max_bytes:
+        raise too_many_bytes(len(data), limits)
+    name = sniff(data)
+    if name is None:
+        raise UnsupportedFormat(
+            f"This is not a photo that Reverie can read: the content is {name_unknown(data)}.",
+            "If it should be a photo, copy it again from its source; else give it its proper suffix or remove it.",
+        )
+    try:
+        return _decode_raw(data, limits) if name == RAW else _decode(data, name, limits)
+    except (MemoryError, Image.DecompressionBombError) as error:
+        raise TooLarge(f"The {name} image needs more memory than there is.", "Save it in a smaller size.") from error
+    except DECODER_ERRORS as error:
+        raise DamagedFile(
+            f"The {name} image is damaged or incomplete, or of an unusual kind that cannot be decoded.",
+            "Copy it again from its source, or save it anew with an image editor.",
+        ) from error
+
+
+def _decode(data: bytes, name: str, limits: Limits, orientation: int = 1) -> Photo:
+    """`orientation` holds when the image does not state its own."""
+    if name == "JPEG" and data.endswith(_ZERO_TAIL) and not data.rstrip(b"\x00").endswith(b"\xff\xd9"):
+        # libjpeg paints the missing part grey and reports nothing.
+        raise DamagedFile(
+            "The end of the JPEG image is missing: the file ends in zeros.", "Copy it again from its source."
+        )
+    with Image.open(io.BytesIO(data), formats=[name]) as image:
+        size = image.size
+        _check_pixels(size, limits)
+        if name == "JPEG":
+            image.draft(None, _draft_size(size))
+            image.load()
+        else:
+            image.load()
+            # GIF, HEIF and TIFF may find their true size only now.
+            size = image.size
+            _check_pixels(size, limits)
+        return _finish(image, name, size, _stated_orientation(image) or orientation)
+
+
+def _decode_raw(data: bytes, limits: Limits) -> Photo:
+    raw = read_raw(data, limits, MIN_SHORT_SIDE)
+    if isinstance(raw.picture, bytes):
+        photo = _decode(raw.picture, "JPEG", limits, raw.orientation)
+    else:
+        photo = _finish(raw.picture, RAW, raw.picture.size, raw.orientation)
+    return Photo(photo.pixels, RAW, raw.width, raw.height)
+
+
+def _finish(image: Image.Image, name: str, size: tuple[int, int], orientation: int) -> Photo:
+    small = to_srgb(image, MIN_SHORT_SIDE)
+    if orientation in _TRANSPOSE:
+        small = small.transpose(_TRANSPOSE[orientation])
+    width, height = reversed(size) if orientation in SIDEWAYS else size
+    return Photo(np.array(small), name, width, height)
+
+
+def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
+    width, height = size
+    if width * height > limits.max_pixels:
+        raise too_many_pixels(width, height, limits)
+
+
+def _draft_size(size: tuple[int, int]) -> tuple[int, int]:
+    """What to ask of libjpeg's scaled decoding: it stays at or above it."""
+    short = min(size)
+    return (size[0] * MIN_SHORT_SIDE // short, size[1] * MIN_SHORT_SIDE // short)
+
+
+def _stated_orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation still to be applied: the HEIF and TIFF decoders apply it and then report none or 1."""
+    try:
+        value = image.getexif().get(_ORIENTATION)
+    except DECODER_ERRORS:
+        return None
+    return value if isinstance(value, int) else None
