@@ -12,6 +12,7 @@ class Migration:
     number: int
     reason: str
     sql: str
+    """Statements, each ended by a semicolon at the end of a line."""
 
 
 MIGRATIONS = (
@@ -55,6 +56,7 @@ CREATE TABLE media (
     perceptual_hash INTEGER
 ) STRICT;
 CREATE INDEX media_taken_at ON media (taken_at);
+CREATE INDEX media_described ON media (id) WHERE format IS NOT NULL;
 
 -- One row per path. The path is the file system's own bytes: it need not be text.
 CREATE TABLE file (
@@ -69,9 +71,10 @@ CREATE TABLE file (
     sidecar_mtime_ns INTEGER,
     missing_since REAL,                     -- tombstone: hidden from search, kept for a while
     problem_title TEXT,                     -- why it could not even be read
-    problem_remedy TEXT
+    problem_remedy TEXT,
+    problem_since REAL
 ) STRICT;
-CREATE INDEX file_media ON file (media_id);
+CREATE INDEX file_media ON file (media_id, missing_since);
 CREATE INDEX file_inode ON file (inode, device);
 CREATE INDEX file_unidentified ON file (id) WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL;
 CREATE INDEX file_problem ON file (id) WHERE problem_title IS NOT NULL;
@@ -102,25 +105,16 @@ CREATE TABLE space (
     dimension INTEGER NOT NULL
 ) STRICT;
 
--- The vectors are the truth; the FAISS file is a cache of them.
+-- The vectors are the truth; the FAISS file is a cache of them. A changed vector is a new row with a new id, so an
+-- index needs two questions to catch up: what is newer than my newest id, and how many are there now.
 CREATE TABLE vector (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,   -- grows, never reused: "newer than N" is what a snapshot lacks
+    id INTEGER PRIMARY KEY AUTOINCREMENT,   -- grows and is never reused
     space_id INTEGER NOT NULL REFERENCES space (id),
     segment_id INTEGER NOT NULL REFERENCES segment (id) ON DELETE CASCADE,
     data BLOB NOT NULL,                     -- little-endian float16, L2 norm 1
     UNIQUE (segment_id, space_id)
 ) STRICT;
 CREATE INDEX vector_space ON vector (space_id, id);
-
--- What a snapshot has that the catalog no longer has.
-CREATE TABLE vector_removed (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    space_id INTEGER NOT NULL,
-    vector_id INTEGER NOT NULL
-) STRICT;
-CREATE TRIGGER vector_delete AFTER DELETE ON vector BEGIN
-    INSERT INTO vector_removed (space_id, vector_id) VALUES (old.space_id, old.id);
-END;
 
 CREATE TABLE job (
     media_id INTEGER NOT NULL REFERENCES media (id) ON DELETE CASCADE,
@@ -133,9 +127,12 @@ CREATE TABLE job (
     updated_at REAL NOT NULL,
     PRIMARY KEY (media_id, stage)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX job_open ON job (state, media_id) WHERE state != 'done';
+CREATE INDEX job_pending ON job (media_id) WHERE state = 'pending';
+CREATE INDEX job_running ON job (media_id) WHERE state = 'running';
+CREATE INDEX job_quarantined ON job (media_id) WHERE state = 'quarantined';
 
--- Full text, one row per media, rowid = media.id. Rewritten whole whenever any part of it changes.
+-- Full text, rowid = media.id: one row for each media that search may show (described, and held by a live path).
+-- Rewritten whole whenever any part of it changes.
 CREATE VIRTUAL TABLE fulltext USING fts5 (
     title, description, keywords, people, tags, path, camera,
     tokenize = "porter unicode61 remove_diacritics 2"

@@ -1,0 +1,203 @@
+"""The catalog's front: every question and change, each in one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.records import Analysis, Failure, Kind, Space, Stage
+from search.catalog import files, fulltext, jobs, reads, results
+from search.catalog.database import Database
+from search.catalog.rows import Counts, FileStat, KnownFile, PhotoRow, Problem, TextMatch, Vectors, Work
+
+FILE_NAME = "catalog.sqlite3"
+
+
+class Catalog:
+    """What was seen, what it holds, and what is still to do.
+
+    Safe to use from many threads: one writes at a time, readers never wait and never see half a batch.
+    Every method may raise `CatalogError` when the disk fails; what was committed before stays.
+    """
+
+    def __init__(self, directory: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """Open `directory`/catalog.sqlite3, made if need be. `clock` gives Unix seconds.
+
+        Raises NewerCatalog when a later version wrote it, CatalogError when it cannot be used. Deletes nothing.
+        """
+        self._database = Database(directory / FILE_NAME)
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the file; the catalog cannot be used any more."""
+        self._database.close()
+
+    # Files
+
+    def known_files(self, under: str) -> dict[str, KnownFile]:
+        """Every path at or below a folder, those that are missing included."""
+        with self._database.read() as db:
+            return files.known(db, under)
+
+    def record_files(self, seen: Sequence[FileStat]) -> None:
+        """Remember paths as they are now.
+
+        A path whose signature changed holds unknown content again, unless the catalog knows the very same file
+        (device, inode, size, mtime) under another path: then it is a hard link or a rename, and shares that media
+        without being read. A path that was missing is alive again. A changed sidecar makes "describe" run again.
+        """
+        with self._database.write() as db:
+            files.record(db, seen, self._clock())
+
+    def record_missing(self, paths: Sequence[str]) -> None:
+        """Hide paths that are gone from search. They are kept as tombstones, in case they come back,
+        unless the same file is alive under another path (it was moved)."""
+        with self._database.write() as db:
+            files.record_missing(db, paths, self._clock())
+
+    def purge_missing(self, older_than: float) -> list[bytes]:
+        """Forget paths that went missing before `older_than` (Unix seconds), and all media that no path holds any
+        more with everything derived from them. Returns the content hashes (32 bytes) of the media forgotten."""
+        with self._database.write() as db:
+            return files.purge(db, older_than)
+
+    def unidentified(self, limit: int) -> list[FileStat]:
+        """Paths whose content is still to be read and hashed, oldest first."""
+        with self._database.read() as db:
+            return files.unidentified(db, limit)
+
+    def identify(self, items: Sequence[tuple[FileStat, bytes, Kind]], stages: Mapping[Stage, int]) -> None:
+        """Say what paths hold: (stat, SHA-256 digest, kind). New content gets a job per stage (with its revision).
+
+        An item is ignored if its path was recorded differently since `stat` was taken.
+        """
+        with self._database.write() as db:
+            files.identify(db, items, stages, self._clock())
+
+    def record_problem(self, path: str, title: str, remedy: str) -> None:
+        """Remember why a path cannot be read; it is left alone until it changes or `retry_problems`."""
+        with self._database.write() as db:
+            files.record_problem(db, path, title, remedy, self._clock())
+
+    # Jobs
+
+    def ensure_jobs(self, stages: Mapping[Stage, int]) -> int:
+        """At start: open a job wherever media lack a stage or have it at another revision; drop open jobs of stages
+        that are not asked for any more. Returns how many jobs were opened."""
+        with self._database.write() as db:
+            return jobs.ensure(db, stages, self._clock())
+
+    def release_running(self) -> int:
+        """At start: running -> pending, attempts unchanged (a kill is not the file's fault). Returns how many media."""
+        with self._database.write() as db:
+            return jobs.release_all(db, self._clock())
+
+    def claim(self, limit: int, *, exclude: Collection[int] = ()) -> list[Work]:
+        """Take media that have a live path and pending jobs, and none running; lowest id first. Their jobs are
+        running, and committed as such, when this returns."""
+        with self._database.write() as db:
+            return jobs.claim(db, limit, exclude, self._clock())
+
+    def release(self, media_ids: Collection[int]) -> None:
+        """Give claimed media back unharmed: running -> pending, attempts unchanged."""
+        with self._database.write() as db:
+            jobs.release(db, media_ids, self._clock())
+
+    def store(self, analyses: Sequence[Analysis], failures: Sequence[Failure], *, max_attempts: int = 3) -> None:
+        """Store a batch and close its jobs, in one transaction. Only jobs that were claimed are closed.
+
+        A failure counts as an attempt; a permanent one, or the `max_attempts`th, quarantines its stages. A vanished
+        file costs no attempt: the paths that held it are unidentified again. An analysis that cannot be stored
+        (a vector that is no unit vector, say) is quarantined, and the rest of the batch stored.
+        """
+        with self._database.write() as db:
+            results.store(db, analyses, failures, max_attempts, self._clock())
+
+    def retry_problems(self) -> int:
+        """Give everything that was given up on a fresh start. Returns how many paths and media."""
+        with self._database.write() as db:
+            return files.clear_problems(db) + jobs.retry(db, self._clock())
+
+    def set_authored_tags(self, media_id: int, names: Iterable[str]) -> None:
+        """Mirror the hand-made tags of a media file, replacing those it had. `authored.json` is their home."""
+        with self._database.write() as db:
+            results.set_authored_tags(db, media_id, names)
+
+    # What people see
+
+    def counts(self) -> Counts:
+        """The library in numbers."""
+        with self._database.read() as db:
+            return reads.counts(db)
+
+    def problems(self, limit: int = 100, offset: int = 0) -> list[Problem]:
+        """Every live path that could not be read or holds quarantined media, by path."""
+        with self._database.read() as db:
+            return reads.problems(db, limit, offset)
+
+    # What the engine asks
+
+    def media_at(self, path: str) -> int | None:
+        """The media that a live path holds; None: not known, or not identified yet."""
+        with self._database.read() as db:
+            return reads.media_at(db, path)
+
+    def media_with_hashes(self, content_hashes: Collection[bytes]) -> dict[bytes, int]:
+        """Of these SHA-256 digests, those the catalog knows, each with its media id."""
+        with self._database.read() as db:
+            return reads.media_with_hashes(db, content_hashes)
+
+    def photos(self, media_ids: Sequence[int]) -> list[PhotoRow]:
+        """Everything known about these media, in the order asked; unknown ids are left out."""
+        with self._database.read() as db:
+            return reads.photos(db, media_ids)
+
+    def text_matches(self, match: str, limit: int) -> list[TextMatch]:
+        """The best searchable media for an FTS5 MATCH expression, best first.
+
+        Words from outside must come quoted: a syntax error raises sqlite3.OperationalError.
+        """
+        with self._database.read() as db:
+            return fulltext.matches(db, match, limit)
+
+    def select_media(self, where: str, parameters: Sequence[object] = ()) -> NDArray[np.int64]:
+        """Ids, ascending, of the searchable media (described, with a live path) that fulfil an SQL condition on the
+        media row `m`; values are bound from `parameters`."""
+        with self._database.read() as db:
+            return reads.select_media(db, where, parameters)
+
+    # What the vector index asks
+
+    def spaces(self) -> list[Space]:
+        """Every vector space ever written, oldest first."""
+        with self._database.read() as db:
+            return reads.spaces(db)
+
+    def vector_totals(self, space: Space) -> tuple[int, int]:
+        """(newest vector id, number of vectors); (0, 0) for a space without vectors."""
+        with self._database.read() as db:
+            return reads.vector_totals(db, space)
+
+    def vector_ids(self, space: Space) -> NDArray[np.int64]:
+        """(n,) the ids of all vectors, ascending."""
+        with self._database.read() as db:
+            return reads.vector_ids(db, space)
+
+    def vectors_after(self, space: Space, newest: int, limit: int = 10_000) -> Vectors:
+        """The first `limit` vectors with ids above `newest`, ascending."""
+        with self._database.read() as db:
+            return reads.vectors_after(db, space, newest, limit)
+
+    def vectors_with_ids(self, space: Space, ids: Iterable[int]) -> Vectors:
+        """Those of these vectors that still exist and belong to searchable media, in no particular order."""
+        with self._database.read() as db:
+            return reads.vectors_with_ids(db, space, ids)
+
+    def vectors_of_media(self, space: Space, media_ids: Sequence[int]) -> Vectors:
+        """The vectors of these media, in their order, searchable or not."""
+        with self._database.read() as db:
+            return reads.vectors_of_media(db, space, media_ids)

@@ -1,0 +1,86 @@
+"""The full-text row of each media file that search may show."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from search.catalog.rows import TextMatch
+from search.catalog.sql import IN_IDS, VISIBLE, id_list
+
+COLUMN_WEIGHTS = {
+    "title": 10.0,
+    "description": 6.0,
+    "keywords": 8.0,
+    "people": 10.0,
+    "tags": 4.0,
+    "path": 3.0,
+    "camera": 2.0,
+}
+"""What a word counts for, by where it stands: words that a person wrote about a photo before guesses about it.
+The order is the table's."""
+
+
+def rewrite(db: sqlite3.Connection, media_ids: Collection[int]) -> None:
+    """Make the full-text rows of these media agree with the tables; hidden media get none."""
+    if not media_ids:
+        return
+    ids = id_list(media_ids)
+    db.execute(f"DELETE FROM fulltext WHERE rowid {IN_IDS}", (ids,))
+    paths: dict[int, list[str]] = {}
+    for media_id, path in db.execute(
+        f"SELECT media_id, path FROM file WHERE media_id {IN_IDS} AND missing_since IS NULL ORDER BY path", (ids,)
+    ):
+        paths.setdefault(media_id, []).append(path.decode("utf-8", "replace").replace("/", " ").strip())
+    tags: dict[int, list[str]] = {}
+    for media_id, name in db.execute(
+        "SELECT media_id, name FROM tag JOIN segment ON segment.id = segment_id"
+        f" WHERE media_id {IN_IDS} GROUP BY media_id, name ORDER BY media_id, max(confidence) DESC",
+        (ids,),
+    ):
+        tags.setdefault(media_id, []).append(name)
+    rows = db.execute(
+        f"SELECT id, title, description, keywords, people, camera FROM media m WHERE id {IN_IDS} AND {VISIBLE}",
+        (ids,),
+    ).fetchall()
+    db.executemany(
+        "INSERT INTO fulltext (rowid, title, description, keywords, people, tags, path, camera)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                media_id,
+                title,
+                description,
+                "\n".join(json.loads(keywords)),
+                "\n".join(json.loads(people)),
+                "\n".join(tags.get(media_id, ())),
+                "\n".join(paths.get(media_id, ())),
+                camera,
+            )
+            for media_id, title, description, keywords, people, camera in rows
+        ),
+    )
+
+
+def matches(db: sqlite3.Connection, match: str, limit: int) -> list[TextMatch]:
+    """The best `limit` media for an FTS5 MATCH expression, best first."""
+    weights = ", ".join(str(weight) for weight in COLUMN_WEIGHTS.values())
+    ranked = db.execute(
+        f"SELECT rowid, -bm25(fulltext, {weights}) AS score FROM fulltext WHERE fulltext MATCH ?"
+        " ORDER BY score DESC, rowid LIMIT ?",
+        (match, limit),
+    ).fetchall()
+    # highlight() marks the matching words; a column with a mark has matched. Asked for the best rows only,
+    # because it reads and tokenises the whole text of each.
+    marked = ", ".join(
+        f"instr(highlight(fulltext, {number}, char(1), ''), char(1)) > 0" for number in range(len(COLUMN_WEIGHTS))
+    )
+    where = {
+        media_id: tuple(column for column, hit in zip(COLUMN_WEIGHTS, hits, strict=True) if hit)
+        for media_id, *hits in db.execute(
+            f"SELECT rowid, {marked} FROM fulltext WHERE fulltext MATCH ? AND rowid {IN_IDS}",
+            (match, id_list(media_id for media_id, _ in ranked)),
+        )
+    }
+    return [TextMatch(media_id, score, where[media_id]) for media_id, score in ranked]

@@ -1,0 +1,156 @@
+"""The work ledger: one row per media and stage, committed before the work starts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+
+from indexer.records import Failure, Stage
+from search.catalog import fulltext
+from search.catalog.rows import Work
+from search.catalog.sql import IN_IDS, LIVE, STAT_COLUMNS, id_list, stat_of, storable
+
+
+def create(db: sqlite3.Connection, media_id: int, stages: Mapping[Stage, int], now: float) -> None:
+    """Open the jobs that this media does not have yet."""
+    db.executemany(
+        "INSERT OR IGNORE INTO job (media_id, stage, revision, state, updated_at) VALUES (?, ?, ?, 'pending', ?)",
+        [(media_id, stage, revision, now) for stage, revision in stages.items()],
+    )
+
+
+def reopen(db: sqlite3.Connection, media_id: int, stage: Stage, now: float) -> None:
+    """Have a stage run again. If it is running, its result is stored and it runs once more (`close` says why)."""
+    db.execute(
+        "UPDATE job SET state = 'pending', attempts = 0, problem_title = NULL, problem_remedy = NULL, updated_at = ?"
+        " WHERE media_id = ? AND stage = ?",
+        (now, media_id, stage),
+    )
+
+
+def ensure(db: sqlite3.Connection, stages: Mapping[Stage, int], now: float) -> int:
+    """Give every media a job per stage at the current revision; see `Catalog.ensure_jobs`."""
+    opened = 0
+    for stage, revision in stages.items():
+        opened += db.execute(
+            "INSERT OR IGNORE INTO job (media_id, stage, revision, state, updated_at)"
+            " SELECT id, ?, ?, 'pending', ? FROM media",
+            (stage, revision, now),
+        ).rowcount
+        opened += db.execute(
+            "UPDATE job SET state = 'pending', revision = ?1, attempts = 0, problem_title = NULL,"
+            " problem_remedy = NULL, updated_at = ?2 WHERE stage = ?3 AND revision != ?1",
+            (revision, now, stage),
+        ).rowcount
+    current = ", ".join("?" for _ in stages)
+    db.execute(f"DELETE FROM job WHERE state != 'done' AND stage NOT IN ({current})", tuple(stages))
+    return opened
+
+
+def release_all(db: sqlite3.Connection, now: float) -> int:
+    """running -> pending, for every job; returns how many media."""
+    media = db.execute("SELECT count(DISTINCT media_id) FROM job WHERE state = 'running'").fetchone()[0]
+    db.execute("UPDATE job SET state = 'pending', updated_at = ? WHERE state = 'running'", (now,))
+    return int(media)
+
+
+def release(db: sqlite3.Connection, media_ids: Collection[int], now: float) -> None:
+    """running -> pending for these media, attempts unchanged."""
+    db.execute(
+        f"UPDATE job SET state = 'pending', updated_at = ? WHERE state = 'running' AND media_id {IN_IDS}",
+        (now, id_list(media_ids)),
+    )
+
+
+def claim(db: sqlite3.Connection, limit: int, exclude: Collection[int], now: float) -> list[Work]:
+    """Take the next media to work on; see `Catalog.claim`."""
+    media_ids = [
+        row[0]
+        for row in db.execute(
+            "SELECT DISTINCT media_id FROM job JOIN media m ON m.id = media_id"
+            f" WHERE state = 'pending' AND {LIVE} AND NOT media_id {IN_IDS}"
+            " AND media_id NOT IN (SELECT media_id FROM job WHERE state = 'running')"
+            " ORDER BY media_id LIMIT ?",
+            (id_list(exclude), limit),
+        )
+    ]
+    work = [_work(db, media_id) for media_id in media_ids]
+    db.execute(
+        f"UPDATE job SET state = 'running', updated_at = ? WHERE state = 'pending' AND media_id {IN_IDS}",
+        (now, id_list(media_ids)),
+    )
+    return work
+
+
+def _work(db: sqlite3.Connection, media_id: int) -> Work:
+    pending = db.execute(
+        "SELECT stage, attempts FROM job WHERE media_id = ? AND state = 'pending'", (media_id,)
+    ).fetchall()
+    # Of several copies, read the one that has a sidecar: it knows more.
+    stat = stat_of(
+        db.execute(
+            f"SELECT {STAT_COLUMNS} FROM file WHERE media_id = ? AND missing_since IS NULL"
+            " ORDER BY sidecar IS NULL, id LIMIT 1",
+            (media_id,),
+        ).fetchone()
+    )
+    waiting = {stage for stage, _ in pending}
+    return Work(
+        media_id,
+        stat.path,
+        stat,
+        tuple(stage for stage in Stage if stage in waiting),
+        max(attempts for _, attempts in pending),
+    )
+
+
+def close(db: sqlite3.Connection, media_id: int, stages: Mapping[Stage, int], now: float) -> None:
+    """Mark stages done.
+
+    Only where they run: a job that was opened again meanwhile (its sidecar changed under the worker) stays open.
+    """
+    db.executemany(
+        "UPDATE job SET state = 'done', revision = ?, attempts = 0, problem_title = NULL, problem_remedy = NULL,"
+        " updated_at = ? WHERE media_id = ? AND stage = ? AND state = 'running'",
+        [(revision, now, media_id, stage) for stage, revision in stages.items()],
+    )
+
+
+def fail(db: sqlite3.Connection, failures: Sequence[Failure], max_attempts: int, now: float) -> None:
+    """Count, quarantine or send back what went wrong; see `Catalog.store`."""
+    for failure in failures:
+        if failure.vanished:
+            release(db, [failure.media_id], now)
+            db.execute(
+                "UPDATE file SET media_id = NULL WHERE media_id = ? AND missing_since IS NULL", (failure.media_id,)
+            )
+            continue
+        db.executemany(
+            "UPDATE job SET attempts = attempts + 1, problem_title = ?, problem_remedy = ?, updated_at = ?,"
+            " state = CASE WHEN ? OR attempts + 1 >= ? THEN 'quarantined' ELSE 'pending' END"
+            " WHERE media_id = ? AND stage = ? AND state = 'running'",
+            [
+                (
+                    storable(failure.title),
+                    storable(failure.remedy),
+                    now,
+                    failure.permanent,
+                    max_attempts,
+                    failure.media_id,
+                    stage,
+                )
+                for stage in failure.stages
+            ],
+        )
+    fulltext.rewrite(db, {failure.media_id for failure in failures if failure.vanished})
+
+
+def retry(db: sqlite3.Connection, now: float) -> int:
+    """quarantined -> pending with a clean slate; returns how many media."""
+    media = db.execute("SELECT count(DISTINCT media_id) FROM job WHERE state = 'quarantined'").fetchone()[0]
+    db.execute(
+        "UPDATE job SET state = 'pending', attempts = 0, problem_title = NULL, problem_remedy = NULL, updated_at = ?"
+        " WHERE state = 'quarantined'",
+        (now,),
+    )
+    return int(media)

@@ -1,0 +1,217 @@
+"""What people and the engine ask the catalog."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.records import Kind, Space, Stage, Tag
+from search.catalog.results import INFO_COLUMNS, PIXEL_COLUMNS, info_of, pixels_of
+from search.catalog.rows import Counts, Job, PhotoRow, Problem, Vectors
+from search.catalog.sql import IN_IDS, LIVE, VISIBLE, id_list
+
+SPACE_ID = "(SELECT id FROM space WHERE name = ?)"
+VECTOR_ROWS = "SELECT vector.id, media_id, data FROM vector JOIN segment ON segment.id = segment_id"
+
+PROBLEMS = """
+    SELECT path, problem_title AS title, problem_remedy AS remedy, 1 AS attempts, problem_since AS since
+    FROM file WHERE problem_title IS NOT NULL AND missing_since IS NULL
+    UNION ALL
+    SELECT path, job.problem_title, job.problem_remedy, max(job.attempts), job.updated_at
+    FROM job JOIN file USING (media_id)
+    WHERE state = 'quarantined' AND missing_since IS NULL AND file.problem_title IS NULL GROUP BY path
+"""
+
+
+def counts(db: sqlite3.Connection) -> Counts:
+    """The library in numbers."""
+
+    def count(sql: str) -> int:
+        return int(db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0])
+
+    def media_with(state: str) -> int:
+        return int(
+            db.execute(
+                "SELECT count(DISTINCT media_id) FROM job JOIN media m ON m.id = media_id"
+                f" WHERE state = '{state}' AND {LIVE}"
+            ).fetchone()[0]
+        )
+
+    running = media_with("running")
+    open_media = int(
+        db.execute(
+            "SELECT count(*) FROM (SELECT media_id FROM job WHERE state = 'pending'"
+            " UNION SELECT media_id FROM job WHERE state = 'running') JOIN media m ON m.id = media_id"
+            f" WHERE {LIVE}"
+        ).fetchone()[0]
+    )
+    unfinished = int(
+        db.execute(
+            "SELECT count(*) FROM (SELECT media_id FROM job WHERE state = 'pending'"
+            " UNION SELECT media_id FROM job WHERE state = 'running'"
+            " UNION SELECT media_id FROM job WHERE state = 'quarantined') JOIN media m ON m.id = media_id"
+            f" WHERE {LIVE}"
+        ).fetchone()[0]
+    )
+    media = int(
+        db.execute(
+            "SELECT count(DISTINCT media_id) FROM file WHERE media_id NOT NULL AND missing_since IS NULL"
+        ).fetchone()[0]
+    )
+    return Counts(
+        files=count("file WHERE missing_since IS NULL"),
+        unidentified=count("file WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL"),
+        media=media,
+        pending=open_media - running,
+        running=running,
+        done=media - unfinished,
+        quarantined=media_with("quarantined"),
+        problems=count(f"({PROBLEMS})"),
+        missing=count("file WHERE missing_since IS NOT NULL"),
+        vectors=dict(
+            db.execute(
+                "SELECT name, (SELECT count(*) FROM vector WHERE space_id = space.id) FROM space ORDER BY name"
+            ).fetchall()
+        ),
+    )
+
+
+def problems(db: sqlite3.Connection, limit: int, offset: int) -> list[Problem]:
+    """Files that are not searchable, and why, by path."""
+    return [
+        Problem(os.fsdecode(path), title, remedy or "", attempts, since)
+        for path, title, remedy, attempts, since in db.execute(
+            f"{PROBLEMS} ORDER BY path LIMIT ? OFFSET ?", (limit, offset)
+        )
+    ]
+
+
+def media_at(db: sqlite3.Connection, path: str) -> int | None:
+    """What a live path holds."""
+    row = db.execute(
+        "SELECT media_id FROM file WHERE path = ? AND missing_since IS NULL", (os.fsencode(path),)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def media_with_hashes(db: sqlite3.Connection, content_hashes: Collection[bytes]) -> dict[bytes, int]:
+    """Of these digests, those that are known, each with its media id."""
+    found = {}
+    for content_hash in content_hashes:
+        row = db.execute("SELECT id FROM media WHERE content_hash = ?", (content_hash,)).fetchone()
+        if row is not None:
+            found[content_hash] = row[0]
+    return found
+
+
+def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
+    """Everything known about these media, in the order asked; unknown ids are left out."""
+    ids = id_list(media_ids)
+    tags: defaultdict[int, list[Tag]] = defaultdict(list)
+    for media_id, name, confidence, source, ordinal in db.execute(
+        "SELECT media_id, name, confidence, source, ordinal FROM tag JOIN segment ON segment.id = segment_id"
+        f" WHERE media_id {IN_IDS} ORDER BY confidence DESC, name",
+        (ids,),
+    ):
+        tags[media_id].append(Tag(name, confidence, source, ordinal))
+    paths: defaultdict[int, list[str]] = defaultdict(list)
+    for media_id, path in db.execute(
+        f"SELECT media_id, path FROM file WHERE media_id {IN_IDS} AND missing_since IS NULL ORDER BY path", (ids,)
+    ):
+        paths[media_id].append(os.fsdecode(path))
+    stage_order = list(Stage)
+    jobs: defaultdict[int, list[Job]] = defaultdict(list)
+    for media_id, stage, *rest in db.execute(
+        "SELECT media_id, stage, revision, state, attempts, problem_title, problem_remedy FROM job"
+        f" WHERE media_id {IN_IDS}",
+        (ids,),
+    ):
+        jobs[media_id].append(Job(Stage(stage), *rest))
+    described = len(INFO_COLUMNS) + 5
+    rows = {
+        row[0]: PhotoRow(
+            media_id=row[0],
+            content_hash=row[1].hex(),
+            kind=row[2],
+            size=row[3],
+            added_at=row[4],
+            info=info_of(Kind(row[2]), row[5:described]),
+            pixels=pixels_of(row[described:]),
+            tags=tuple(tags[row[0]]),
+            paths=tuple(paths[row[0]]),
+            jobs=tuple(sorted(jobs[row[0]], key=lambda job: stage_order.index(job.stage))),
+        )
+        for row in db.execute(
+            f"SELECT id, content_hash, kind, size, added_at, {', '.join(INFO_COLUMNS + PIXEL_COLUMNS)} FROM media"
+            f" WHERE id {IN_IDS}",
+            (ids,),
+        )
+    }
+    return [rows[number] for number in media_ids if number in rows]
+
+
+def select_media(db: sqlite3.Connection, where: str, parameters: Sequence[object]) -> NDArray[np.int64]:
+    """Ids of the searchable media that fulfil an SQL condition on `m`, ascending."""
+    rows = db.execute(f"SELECT m.id FROM media m WHERE {VISIBLE} AND ({where}) ORDER BY m.id", tuple(parameters))
+    return np.fromiter((row[0] for row in rows), dtype=np.int64)
+
+
+def spaces(db: sqlite3.Connection) -> list[Space]:
+    """Every vector space that has ever been written."""
+    return [Space(name, dimension) for name, dimension in db.execute("SELECT name, dimension FROM space ORDER BY id")]
+
+
+def vector_ids(db: sqlite3.Connection, space: Space) -> NDArray[np.int64]:
+    """The ids of all vectors of a space, ascending."""
+    rows = db.execute(f"SELECT id FROM vector WHERE space_id = {SPACE_ID} ORDER BY id", (space.name,))
+    return np.fromiter((row[0] for row in rows), dtype=np.int64)
+
+
+def vector_totals(db: sqlite3.Connection, space: Space) -> tuple[int, int]:
+    """(newest id, how many) of the vectors of a space; (0, 0) where there are none."""
+    newest, total = db.execute(
+        f"SELECT coalesce(max(id), 0), count(*) FROM vector WHERE space_id = {SPACE_ID}", (space.name,)
+    ).fetchone()
+    return int(newest), int(total)
+
+
+def vectors_after(db: sqlite3.Connection, space: Space, newest: int, limit: int) -> Vectors:
+    """The first `limit` vectors with greater ids than `newest`, ascending."""
+    rows = db.execute(
+        f"{VECTOR_ROWS} WHERE space_id = {SPACE_ID} AND vector.id > ? ORDER BY vector.id LIMIT ?",
+        (space.name, newest, limit),
+    ).fetchall()
+    return _vectors(rows, space)
+
+
+def vectors_with_ids(db: sqlite3.Connection, space: Space, ids: Iterable[int]) -> Vectors:
+    """Those of these vectors that exist and belong to media that search may show, in no particular order."""
+    rows = db.execute(
+        f"{VECTOR_ROWS} JOIN media m ON m.id = media_id"
+        f" WHERE space_id = {SPACE_ID} AND vector.id {IN_IDS} AND {VISIBLE}",
+        (space.name, id_list(ids)),
+    ).fetchall()
+    return _vectors(rows, space)
+
+
+def vectors_of_media(db: sqlite3.Connection, space: Space, media_ids: Sequence[int]) -> Vectors:
+    """The vectors of these media, in the order of the media and their segments; hidden media included."""
+    rows = db.execute(
+        f"{VECTOR_ROWS} WHERE space_id = {SPACE_ID} AND media_id {IN_IDS} ORDER BY media_id, ordinal",
+        (space.name, id_list(media_ids)),
+    ).fetchall()
+    place = {media_id: number for number, media_id in enumerate(media_ids)}
+    return _vectors(sorted(rows, key=lambda row: place[row[1]]), space)
+
+
+def _vectors(rows: Sequence[tuple[int, int, bytes]], space: Space) -> Vectors:
+    return Vectors(
+        np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)),
+        np.fromiter((row[1] for row in rows), dtype=np.int64, count=len(rows)),
+        np.frombuffer(b"".join(row[2] for row in rows), dtype="<f2").reshape(len(rows), space.dimension),
+    )

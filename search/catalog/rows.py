@@ -1,0 +1,155 @@
+"""What the catalog takes and gives: plain frozen rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.records import MediaInfo, PixelStats, Stage, Tag
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What one look at a path told, without reading the file."""
+
+    path: str
+    """As `os.fsdecode` gives it: bytes that are not UTF-8 are surrogate escapes."""
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    inode: int
+    device: int
+    sidecar: str | None = None
+    """Path of the XMP file that belongs to it."""
+    sidecar_mtime_ns: int | None = None
+
+    @property
+    def signature(self) -> tuple[int, int, int]:
+        """(size, mtime_ns, inode): as long as it stays, the content is taken to be the same.
+
+        The device is not part of it: its number may change whenever a disk is mounted again.
+        """
+        return self.size, self.mtime_ns, self.inode
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile(FileStat):
+    """A path the catalog remembers, as it was last seen."""
+
+    media_id: int | None = None
+    """None: not identified yet."""
+    missing_since: float | None = None
+    """Unix seconds; None: the path is there."""
+    problem_title: str | None = None
+    """Why the file could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A media file that needs analysis, and the path to read it from."""
+
+    media_id: int
+    path: str
+    stat: FileStat
+    stages: tuple[Stage, ...]
+    """In the order they run."""
+    attempts: int
+    """Failures so far, the most of any of the stages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that is not searchable, and why."""
+
+    path: str
+    title: str
+    remedy: str
+    attempts: int
+    since: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How far one stage of one media file is."""
+
+    stage: Stage
+    revision: int
+    state: str
+    """"pending", "running", "done" or "quarantined"."""
+    attempts: int
+    problem_title: str | None
+    problem_remedy: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The library in numbers. Media that no live path holds are counted nowhere but in `missing`."""
+
+    files: int
+    """Live paths."""
+    unidentified: int
+    """Live paths that still have to be read once to learn what they hold."""
+    media: int
+    """Distinct contents."""
+    pending: int
+    """Media that wait for some stage, and for which none runs."""
+    running: int
+    done: int
+    """Media whose every stage is done."""
+    quarantined: int
+    """Media that some stage gave up on."""
+    problems: int
+    """Live paths that cannot be read, or hold quarantined media."""
+    missing: int
+    """Paths that are gone and not yet forgotten."""
+    vectors: Mapping[str, int]
+    """Vectors per space name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRow:
+    """Everything known about one media file."""
+
+    media_id: int
+    content_hash: str
+    """SHA-256, hexadecimal."""
+    kind: str
+    size: int
+    """Bytes."""
+    added_at: float
+    """Unix seconds."""
+    info: MediaInfo | None
+    """None until stage "describe" has run."""
+    pixels: PixelStats | None
+    tags: tuple[Tag, ...]
+    """Surest first; hand-made ones have the source "authored"."""
+    paths: tuple[str, ...]
+    """Every live path, in order; none: hidden from search."""
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """A media file whose words match."""
+
+    media_id: int
+    score: float
+    """BM25 with column weights; greater is better."""
+    columns: tuple[str, ...]
+    """Where: some of "title", "description", "keywords", "people", "tags", "path", "camera"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Vectors of one space, row by row."""
+
+    ids: NDArray[np.int64]
+    """(n,) vector ids."""
+    media_ids: NDArray[np.int64]
+    """(n,)"""
+    data: NDArray[np.float16]
+    """(n, dimension), L2 norm 1."""

@@ -1,0 +1,60 @@
+"""The few pieces of SQL and encoding that several modules of the catalog share."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from search.catalog.rows import FileStat
+
+LIVE = "EXISTS (SELECT 1 FROM file WHERE file.media_id = m.id AND file.missing_since IS NULL)"
+"""Some path that is there holds the media row `m`."""
+
+VISIBLE = f"m.format IS NOT NULL AND {LIVE}"
+"""Search may show the media row `m`: it has been described once, and some path holds it."""
+
+IN_IDS = "IN (SELECT value FROM json_each(?))"
+"""Membership in a bound list of any length; bind it with `id_list`."""
+
+
+STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns"
+StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None]
+
+
+def id_list(ids: Iterable[int]) -> str:
+    """A list of ids as one bound value."""
+    return json.dumps([int(number) for number in ids])
+
+
+def storable(text: str | None) -> str | None:
+    """`text` without the lone surrogates that UTF-8, and so SQLite, cannot hold."""
+    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def stat_of(row: StatColumns) -> FileStat:
+    """The FileStat in the columns STAT_COLUMNS."""
+    path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns = row
+    return FileStat(
+        os.fsdecode(path),
+        size,
+        mtime_ns,
+        inode,
+        device,
+        None if sidecar is None else os.fsdecode(sidecar),
+        sidecar_mtime_ns,
+    )
+
+
+def stat_values(stat: FileStat) -> StatColumns:
+    """The values of the columns STAT_COLUMNS."""
+    return (
+        os.fsencode(stat.path),
+        stat.size,
+        stat.mtime_ns,
+        stat.inode,
+        stat.device,
+        None if stat.sidecar is None else os.fsencode(stat.sidecar),
+        stat.sidecar_mtime_ns,
+    )
