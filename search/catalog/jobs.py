@@ -95,8 +95,10 @@ def _work(db: sqlite3.Connection, media_id: int) -> Work:
         ).fetchone()
     )
     waiting = {stage for stage, _ in pending}
+    [digest] = db.execute("SELECT content_hash FROM media WHERE id = ?", (media_id,)).fetchone()
     return Work(
         media_id,
+        digest.hex(),
         stat.path,
         stat,
         tuple(stage for stage in Stage if stage in waiting),

@@ -52,6 +52,8 @@ class Work:
     """A media file that needs analysis, and the path to read it from."""
 
     media_id: int
+    content_hash: str
+    """SHA-256, hexadecimal."""
     path: str
     stat: FileStat
     stages: tuple[Stage, ...]
