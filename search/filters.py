@@ -1,0 +1,105 @@
+"""Conditions as SQL on the media row `m`. Every value is bound; text is compared without regard to case."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from search.conditions import AnyOf, Condition, Stars, Words
+from search.dates import Span
+
+Clause = tuple[str, list[object]]
+"""SQL and the values it binds."""
+
+
+def where(groups: Sequence[Sequence[Condition]]) -> Clause:
+    """The condition that every group holds through one of its conditions. No groups: true.
+
+    What is unknown about a photo fulfils no condition, and so every negated one: -camera:canon keeps photos that
+    name no camera.
+    """
+    clauses: list[str] = []
+    values: list[object] = []
+    for group in groups:
+        parts = []
+        for condition in group:
+            sql, bound = _clause(condition)
+            parts.append(f"NOT ifnull({sql}, 0)" if condition.negated else f"({sql})")
+            values += bound
+        clauses.append(f"({' OR '.join(parts)})")
+    return " AND ".join(clauses) or "1", values
+
+
+def fts_expression(tokens: Sequence[str], operator: str = "AND") -> str:
+    """Tokens as an FTS5 expression joined by AND, OR or + (a phrase). Each is quoted: no word is an operator."""
+    return f" {operator} ".join(f'"{token}"' for token in tokens)
+
+
+def _clause(condition: Condition) -> Clause:  # noqa: PLR0911 - one line for each filter
+    match condition.name, condition.value:
+        case "after", Span(start=start):
+            return "m.taken_at >= ?", [start.isoformat()]
+        case "before", Span(start=start):
+            return "m.taken_at < ?", [start.isoformat()]
+        case _, Span(start=start, end=end):
+            return "m.taken_at >= ? AND m.taken_at < ?", [start.isoformat(), end.isoformat()]
+        case _, Stars(low=low, high=high):
+            return "m.rating BETWEEN ? AND ?", [low, high]
+        case _, Words(tokens=tokens, phrase=phrase):
+            expression = fts_expression(tokens, "+" if phrase else "AND")
+            return "m.id IN (SELECT rowid FROM fulltext WHERE fulltext MATCH ?)", [expression]
+        case "type", AnyOf(texts=texts):
+            return _any("m.kind = ?", texts)
+        case ("camera" | "lens") as column, AnyOf(texts=texts):
+            return _any(f"m.{column} LIKE ? ESCAPE '\\'", (f"%{_escape(text)}%" for text in texts))
+        case "tag", AnyOf(texts=texts):
+            return _tags(texts)
+        case _, AnyOf(texts=texts):
+            return _paths(texts[0])
+
+
+def _any(sql: str, values: Iterable[object]) -> Clause:
+    bound = list(values)
+    return " OR ".join([sql] * len(bound)), bound
+
+
+def _tags(names: Sequence[str]) -> Clause:
+    """Tags by name; a plural finds the singular. In a name, * stands for anything."""
+    tests: list[str] = []
+    values: list[object] = []
+    for name in names:
+        singular = name[:-1] if name.endswith("s") and not name.endswith("ss") else name
+        if "*" in name:
+            tests.append("tag.name LIKE ? ESCAPE '\\'")
+            values.append(_escape(name).replace("*", "%"))
+        else:
+            tests.append("tag.name IN (?, ?)")
+            values += [name, singular]
+    select = f"SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id WHERE {' OR '.join(tests)}"
+    return f"m.id IN ({select})", values
+
+
+def _paths(text: str) -> Clause:
+    """Paths by a part of them, or by a pattern that begins at a folder's or file's name and runs to the path's end.
+
+    SQLite folds the case of ASCII alone, and one name may be spelled with composed or decomposed accents: the
+    spellings are tried one by one.
+    """
+    pattern = _escape(text)
+    if "*" in text or "?" in text:
+        pattern = pattern.replace("*", "%").replace("?", "_")
+        pattern = pattern if text.startswith(("/", "*")) else f"%/{pattern}"
+    else:
+        pattern = f"%{pattern}%"
+    cases = {pattern, pattern.lower(), pattern.upper(), pattern.title()} if not pattern.isascii() else {pattern}
+    spellings = sorted({unicodedata.normalize(form, case) for case in cases for form in ("NFC", "NFD")} | {pattern})
+    tests, values = _any(
+        "CAST(file.path AS TEXT) LIKE CAST(? AS TEXT) ESCAPE '\\'",
+        (spelling.encode("utf-8", "surrogateescape") for spelling in spellings),
+    )
+    select = f"SELECT media_id FROM file WHERE missing_since IS NULL AND media_id IS NOT NULL AND ({tests})"
+    return f"m.id IN ({select})", values
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
