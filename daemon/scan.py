@@ -1,0 +1,221 @@
+"""Look at a root as it is now, and compare it with what the catalog remembers. The scan is the truth."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from daemon.ignore import IgnoreRules
+from daemon.tree import Folder, walk
+from indexer.media.formats import is_photo, is_sidecar, sidecars_of
+from search.catalog import FileStat, KnownFile
+
+MANY = 100
+"""A root that is empty while more than this many photos are known in it is taken for a disk that is not mounted."""
+
+
+@dataclass(slots=True)
+class Scan:
+    """What is at and below a folder of a root."""
+
+    root: str
+    below: str
+    """The folder that was looked at: the root itself, or one below it."""
+    files: dict[str, FileStat] = field(default_factory=dict)
+    """Every photo the rules let in, by path."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Folders and files that are there and cannot be looked at, with the system's reason."""
+    devices: set[int] = field(default_factory=set)
+    """The filesystems (`st_dev`) that were walked, with that of the closest folder above `below`."""
+    folders: int = 0
+    absent: str | None = None
+    """Why the root itself cannot be read, if it cannot. Then nothing else is known."""
+    empty: bool = False
+    """The root has nothing in it at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How a scan differs from what the catalog remembers."""
+
+    changed: list[FileStat]
+    """New, different, or back again: what the catalog must be told once it has settled."""
+    missing: list[str]
+    """Known, and gone for good reason to believe so."""
+    returned: int
+    """How many of `changed` had been missing."""
+    protected: list[str]
+    """Known and not seen, but kept: the folder cannot be read, or the disk they are on is not there."""
+    vanished: bool
+    """The root as a whole is not there (an unmounted disk): nothing was compared."""
+    reason: str | None
+    """Why something is protected or vanished, as one sentence for people."""
+
+
+def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
+    """Look at every photo below a root, without opening any.
+
+    Folders are walked as `daemon.tree.walk` says (symbolic links, loops). A symbolic link to a photo is a path of its
+    own, with the size, times and inode of its target; a dangling one is unreadable. Hard links are just two paths.
+    Devices, sockets and pipes never enter, whatever their name.
+
+    Args:
+        root: absolute path.
+        rules: what to leave out.
+        below: look only at this folder below the root, which may be gone.
+    """
+    scan = Scan(root, below or root)
+    try:
+        scan.devices.add(os.stat(root).st_dev)
+        with os.scandir(root) as entries:
+            scan.empty = next(entries, None) is None
+    except OSError as error:
+        scan.absent = _why(error)
+        return scan
+    scan.devices.add(_device_above(scan.below))
+    for folder in walk(root, rules, scan.below):
+        scan.folders += 1
+        scan.devices.add(folder.device)
+        _look_into(folder, scan, rules)
+    return scan
+
+
+def look(path: str) -> FileStat | None:
+    """One photo as it is now, with its sidecar; None if it is gone or no regular file.
+
+    Raises:
+        OSError: it is there, or may be, and cannot be looked at.
+    """
+    try:
+        status = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *_find_sidecar(path))
+
+
+def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
+    """What a scan changes in what the catalog knows at and below the same folder. Pure.
+
+    "A vanished root is an unmounted disk, not a mass deletion": the root has *vanished*, and nothing is compared, if
+
+    - it does not exist, is no folder or cannot be read; or
+    - it is entirely empty while more than `MANY` photos are known in it.
+
+    Otherwise a known photo that was not seen is *missing*, but *protected* if
+
+    - it is, or lies in, something unreadable; or
+    - the filesystem it was on is not there: no folder on that device was walked, and no known photo of that device
+      is still at its place with its inode. (Device numbers may change when a disk is mounted again, so a new number
+      alone means nothing.) This covers disks mounted at the root and anywhere below it, also when something has been
+      copied into the empty mount point meanwhile.
+    """
+    live = [file for file in known.values() if file.missing_since is None]
+    if scan.absent is not None:
+        return _vanished(f"The folder {scan.root} cannot be read: {scan.absent}.", live)
+    if scan.empty and len(live) > MANY:
+        return _vanished(
+            f"The folder {scan.root} is empty, but {len(live)} photos are known in it: its disk seems not mounted.",
+            live,
+        )
+    changed = []
+    returned = 0
+    devices = set(scan.devices)
+    for path, seen in scan.files.items():
+        old = known.get(path)
+        if old is None or not _same(seen, old):
+            changed.append(seen)
+        if old is not None:
+            returned += old.missing_since is not None
+            if old.inode == seen.inode:
+                devices.add(old.device)
+    missing, protected = [], []
+    reason = None
+    for file in live:
+        if file.path in scan.files:
+            continue
+        if scan.unreadable and (obstacle := _obstacle(file.path, scan.unreadable)):
+            reason = f"{obstacle} cannot be read: {scan.unreadable[obstacle]}."
+        elif file.device not in devices:
+            reason = f"The disk that held {os.path.dirname(file.path)} is not mounted."
+        else:
+            missing.append(file.path)
+            continue
+        protected.append(file.path)
+    return Changes(changed, missing, returned, protected, vanished=False, reason=reason)
+
+
+def _vanished(reason: str, live: list[KnownFile]) -> Changes:
+    return Changes([], [], 0, [file.path for file in live], vanished=True, reason=reason)
+
+
+def _same(seen: FileStat, old: KnownFile) -> bool:
+    return (
+        seen.size == old.size
+        and seen.mtime_ns == old.mtime_ns
+        and seen.inode == old.inode
+        and seen.device == old.device
+        and seen.sidecar == old.sidecar
+        and seen.sidecar_mtime_ns == old.sidecar_mtime_ns
+        and old.missing_since is None
+    )
+
+
+def _obstacle(path: str, unreadable: Mapping[str, str]) -> str | None:
+    """The unreadable thing at or above a path."""
+    while path not in unreadable:
+        above = os.path.dirname(path)
+        if above == path:
+            return None
+        path = above
+    return path
+
+
+def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
+    if folder.error is not None:
+        scan.unreadable[folder.path] = _why(folder.error)
+    skip = len(scan.root.rstrip("/")) + 1
+    sidecars = {entry.path for entry in folder.files if is_sidecar(entry.name)}
+    for entry in folder.files:
+        path = entry.path
+        if not is_photo(entry.name) or rules.skips_file(path[skip:]):
+            continue
+        try:
+            status = entry.stat()
+            if not stat.S_ISREG(status.st_mode):
+                continue
+        except OSError as error:
+            if entry.is_symlink() or not isinstance(error, FileNotFoundError):
+                scan.unreadable[path] = _why(error)
+            continue
+        name, changed = _find_sidecar(path, sidecars) if sidecars else (None, None)
+        scan.files[path] = FileStat(
+            path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, name, changed
+        )
+
+
+def _find_sidecar(path: str, sidecars: Collection[str] | None = None) -> tuple[str | None, int | None]:
+    """Path and mtime (ns) of a photo's sidecar. `sidecars`: the only ones that can be there, if that is known."""
+    for candidate in sidecars_of(path):
+        if sidecars is None or candidate in sidecars:
+            try:
+                return candidate, os.stat(candidate).st_mtime_ns
+            except OSError:
+                continue
+    return None, None
+
+
+def _device_above(folder: str) -> int:
+    """The device of a folder, or of the closest one above it that exists."""
+    while True:
+        try:
+            return os.stat(folder).st_dev
+        except OSError:
+            folder = os.path.dirname(folder)
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
