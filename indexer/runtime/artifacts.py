@@ -1,0 +1,106 @@
+"""What is derived from weights once and kept: graphs and matrices in a cache directory, verified at every load.
+
+Each artefact is a directory named for everything that went into it. It appears by one rename when it is complete, so
+that neither a kill nor a second process ever leaves half of one; damage found later leads to a rebuild.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from config.errors import ModelError
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+_BUILDING = ".building-"
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def key_of(*parts: str) -> str:
+    """A short name for everything that an artefact is made from: 16 hex digits."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+class ArtifactCache:
+    """A directory of artefacts. It may be deleted at any time: everything in it can be built again."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def obtain(self, name: str, build: Callable[[Path], None]) -> Path:
+        """The artefact's directory, verified; built first where it is missing or damaged.
+
+        `build` fills the empty directory it is given. Other processes wait for it instead of building the same again.
+        Raises ModelError if the cache cannot be written, and whatever `build` raises.
+        """
+        target = self._directory / name
+        if _is_intact(target):
+            return target
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                if not _is_intact(target):
+                    self._build(target, build)
+        except OSError as error:
+            raise ModelError(
+                f"The model cache {self._directory} cannot be written: {error.strerror or error}.",
+                "Free some space there, make it writable, or choose another place with XDG_CACHE_HOME.",
+            ) from error
+        return target
+
+    def _build(self, target: Path, build: Callable[[Path], None]) -> None:
+        # Under the lock nobody else builds: what lies here was left by a kill.
+        for leftover in self._directory.glob(f"{_BUILDING}*"):
+            shutil.rmtree(leftover)
+        if target.exists():
+            logger.warning("%s is damaged and is built again", target)
+            shutil.rmtree(target)
+        workplace = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=self._directory))
+        try:
+            build(workplace)
+            files = {path.name: sha256_of(path) for path in sorted(workplace.iterdir())}
+            (workplace / MANIFEST).write_text(json.dumps(files, indent=1))
+            for path in (*workplace.iterdir(), workplace):
+                _sync(path)
+            workplace.rename(target)
+            _sync(self._directory)
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._directory / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _is_intact(directory: Path) -> bool:
+    """Whether every file that the manifest names is there with its checksum."""
+    try:
+        files = json.loads((directory / MANIFEST).read_bytes())
+        return bool(files) and all(sha256_of(directory / name) == checksum for name, checksum in files.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,70 @@
+"""The words for what pixels tell without a network, and what people type for them. Plain data, no imports.
+
+`indexer.models.pixels` writes the tags, the search engine reads the words: so both mean the same by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COLOURS: tuple[str, ...] = (
+    "red",
+    "orange",
+    "yellow",
+    "green",
+    "blue",
+    "purple",
+    "pink",
+    "brown",
+    "black",
+    "white",
+    "grey",
+)
+"""Tag names with the source "colour"."""
+
+DARK = "dark"
+NIGHT = "night"
+BLACK_AND_WHITE = "black and white"
+PANORAMA = "panorama"
+SCREENSHOT = "screenshot"
+
+COLOUR_SOURCE = "colour"
+LIGHT_SOURCE = "light"
+FORM_SOURCE = "form"
+
+PIXEL_WORDS: Mapping[str, str] = {
+    **{colour: colour for colour in COLOURS},
+    "gray": "grey",
+    "silver": "grey",
+    "crimson": "red",
+    "scarlet": "red",
+    "reddish": "red",
+    "golden": "yellow",
+    "gold": "yellow",
+    "yellowish": "yellow",
+    "greenish": "green",
+    "bluish": "blue",
+    "violet": "purple",
+    "lilac": "purple",
+    "magenta": "pink",
+    "tan": "brown",
+    "ginger": "orange",
+    "dark": DARK,
+    "night": NIGHT,
+    "nighttime": NIGHT,
+    "night-time": NIGHT,
+    "nocturnal": NIGHT,
+    "black and white": BLACK_AND_WHITE,
+    "black-and-white": BLACK_AND_WHITE,
+    "b&w": BLACK_AND_WHITE,
+    "monochrome": BLACK_AND_WHITE,
+    "greyscale": BLACK_AND_WHITE,
+    "grayscale": BLACK_AND_WHITE,
+    "panorama": PANORAMA,
+    "panoramic": PANORAMA,
+    "screenshot": SCREENSHOT,
+    "screenshots": SCREENSHOT,
+    "screen shot": SCREENSHOT,
+    "screen capture": SCREENSHOT,
+}
+"""What people type (lower case, some of several words: match the longest first) to the tag it means."""
