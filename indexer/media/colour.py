@@ -108,5 +108,5 @@ def _probe(mode: str) -> Image.Image:
     return Image.frombytes(mode, (grid.size // channels, 1), grid.tobytes())
 
 
-def _srgb() -> ImageCms.core.CmsProfile:
-    return ImageCms.createProfile("sRGB")
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
+import re
 import struct
+from pathlib import PurePath
 from typing import Final
 
 from PIL import TiffImagePlugin
@@ -14,14 +15,13 @@ from indexer.media.border import DECODER_ERRORS
 RAW: Final = "RAW"
 """The one name for every camera's own format."""
 
-RAW_SUFFIXES: Final = frozenset(
-    ".3fr .arw .cr2 .cr3 .crw .dng .erf .iiq .kdc .mef .mos .mrw .nef .nrw .orf .pef .raf .raw .rw2 .rwl .sr2 .srf"
-    " .srw .x3f".split()
-)
-PHOTO_SUFFIXES: Final = RAW_SUFFIXES | frozenset(
-    ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .dib .tif .tiff .heic .heif .hif .avif .jp2 .j2k .jpf .jpx"
-    " .j2c .jpc .pnm .ppm .pgm .pbm".split()
-)
+_SUFFIXES: Final = """
+    jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff heic heif hif avif
+    jp2 j2k jpf jpx j2c jpc pnm ppm pgm pbm
+    3fr arw cr2 cr3 crw dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f
+"""
+PHOTO_SUFFIXES: Final = frozenset("." + suffix for suffix in _SUFFIXES.split())
+"""Lower case, with the dot; the last line is cameras' own formats."""
 SIDECAR_SUFFIX: Final = ".xmp"
 
 _MAGIC: Final = (
@@ -42,6 +42,11 @@ _MAGIC: Final = (
 )
 _TIFF_MAGIC: Final = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _BMP_HEADER_SIZES: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+_PATTERNS: Final = (
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), "WEBP"),
+    (re.compile(rb"P[1-6]\s"), "PPM"),
+)
+_NOT_TEXT: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -58,35 +63,33 @@ _REDUCED: Final = 1
 
 def is_photo(path: str) -> bool:
     """Whether the name is one of a photo: what is worth opening."""
-    return os.path.splitext(path)[1].lower() in PHOTO_SUFFIXES
+    return _suffix(path) in PHOTO_SUFFIXES
 
 
 def is_sidecar(path: str) -> bool:
     """Whether the name is one of an XMP sidecar."""
-    return os.path.splitext(path)[1].lower() == SIDECAR_SUFFIX
+    return _suffix(path) == SIDECAR_SUFFIX
 
 
 def sidecars_of(path: str) -> tuple[str, ...]:
     """Where the sidecar of a photo may be, the most specific name first: a.jpg.xmp, then Adobe's a.xmp."""
-    stem = os.path.splitext(path)[0]
+    stem = path[: len(path) - len(_suffix(path))]
     return tuple(base + suffix for base in (path, stem) for suffix in (SIDECAR_SUFFIX, SIDECAR_SUFFIX.upper()))
 
 
 def sniff(data: bytes) -> str | None:
     """The decoder's name for the content (Pillow's format name, or RAW), or None when it is none of ours."""
-    for magic, name in _MAGIC:
-        if data.startswith(magic):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
+    name = next((name for magic, name in _MAGIC if data.startswith(magic)), None)
+    name = name or next((name for pattern, name in _PATTERNS if pattern.match(data)), None)
+    if name is not None:
+        return name
     if data.startswith(_TIFF_MAGIC):
         return RAW if _is_raw_tiff(data) else "TIFF"
     if data[4:8] == b"ftyp":
         return _sniff_iso_media(data)
-    if data[:2] == b"BM" and len(data) >= 18 and struct.unpack_from("<I", data, 14)[0] in _BMP_HEADER_SIZES:
+    # "BM" alone begins many a text: the size of the header that follows is one of a few.
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_SIZES:
         return "BMP"
-    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
-        return "PPM"
     return None
 
 
@@ -101,9 +104,11 @@ def name_unknown(data: bytes) -> str:
     head = data[:512]
     if not head.strip(b"\x00"):
         return "nothing but zeros, as in a copy that never finished"
-    if all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head) and b"\x7f" not in head:
-        return "text"
-    return "something else"
+    return "something else" if _NOT_TEXT.search(head) else "text"
+
+
+def _suffix(path: str) -> str:
+    return PurePath(path).suffix.lower()
 
 
 def _sniff_iso_media(data: bytes) -> str | None:

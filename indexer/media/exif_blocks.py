@@ -1,0 +1,135 @@
+"""Reading an EXIF block into plain values: piexif first, Pillow where piexif fails.
+
+Which of the two, and why, is in docs/decisions/piexif-and-pillow.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import piexif
+from PIL import Image
+from PIL.ExifTags import IFD
+
+from indexer.media.border import DECODER_ERRORS
+
+logger = logging.getLogger(__name__)
+
+_PREFIX: Final = b"Exif\x00\x00"
+_RATIONAL_TYPES: Final = frozenset({5, 10})
+_LARGEST_BYTE: Final = 0xFF
+_ENTRY: Final = 12
+"""Bytes of an entry in an image file directory (TIFF 6.0, section 2): tag, type, count, value or its offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExifBlock:
+    """Tag numbers to values as the reader gives them; `text` and `numbers` make them plain."""
+
+    image: Mapping[int, Any]
+    photo: Mapping[int, Any]
+    gps: Mapping[int, Any]
+
+
+def read_exif(block: bytes) -> ExifBlock | None:
+    """The tags of an EXIF block, or of a whole TIFF-like file; None when it is broken beyond both readers."""
+    block = block.removeprefix(_PREFIX)
+    # piexif would take anything else for the name of a file to open.
+    if block[:2] not in (b"II", b"MM"):
+        return None
+    for read in (_read_with_piexif, _read_with_pillow):
+        try:
+            return read(block)
+        except (*DECODER_ERRORS, MemoryError) as error:
+            logger.debug("%s: %s", read.__name__, error)
+    return None
+
+
+def text(value: object) -> str:
+    """An ASCII tag. Many writers put UTF-8 in it, older ones Latin-1; Pillow has read it as Latin-1."""
+    if isinstance(value, str):
+        value = value.encode("latin-1", "replace")
+    if not isinstance(value, bytes):
+        return ""
+    value = value.partition(b"\x00")[0]
+    try:
+        return value.decode().strip()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip()
+
+
+def windows_text(value: object) -> str:
+    """A Windows Explorer tag (XPTitle, ...): UTF-16 in bytes."""
+    return as_bytes(value).decode("utf-16-le", "replace").partition("\x00")[0].strip()
+
+
+def as_bytes(value: object) -> bytes:
+    """A BYTE tag: integers from piexif, bytes from Pillow; empty for anything else."""
+    if isinstance(value, tuple) and all(isinstance(byte, int) and 0 <= byte <= _LARGEST_BYTE for byte in value):
+        return bytes(value)
+    return value if isinstance(value, bytes) else b""
+
+
+def numbers(value: object) -> tuple[float, ...]:
+    """A numeric tag; NaN for a rational with a zero denominator, empty for what is not a number."""
+    values = value if isinstance(value, tuple) else (value,)
+    try:
+        return tuple(float(part) for part in values if not isinstance(part, str | bytes))
+    except DECODER_ERRORS:
+        return ()
+
+
+def _read_with_pillow(block: bytes) -> ExifBlock:
+    exif = Image.Exif()
+    exif.load(_PREFIX + block)
+    return ExifBlock(dict(exif), exif.get_ifd(IFD.Exif), exif.get_ifd(IFD.GPSInfo))
+
+
+def _read_with_piexif(block: bytes) -> ExifBlock:
+    _check_counts(block)
+    tags = piexif.load(block)
+    return ExifBlock(*(_without_fractions(tags[name], name) for name in ("0th", "Exif", "GPS")))
+
+
+def _without_fractions(tags: Mapping[int, Any], name: str) -> dict[int, Any]:
+    """piexif gives a rational as (numerator, denominator), which only its type tells from two integers."""
+    known = piexif.TAGS[name]
+    return {tag: _divide(value) if known[tag]["type"] in _RATIONAL_TYPES else value for tag, value in tags.items()}
+
+
+def _divide(value: Any) -> Any:
+    match value:
+        case (int(numerator), int(denominator)):
+            return numerator / denominator if denominator else math.nan
+        case tuple():
+            return tuple(_divide(part) for part in value)
+    return value
+
+
+def _check_counts(block: bytes) -> None:
+    """Refuse counts larger than the block: piexif allocates what a count says before it looks for the values."""
+    order = "<" if block[:2] == b"II" else ">"
+    (first,) = struct.unpack_from(order + "L", block, 4)
+    pending, seen = [first], set()
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        (entries,) = struct.unpack_from(order + "H", block, at)
+        directory = block[at + 2 : at + 2 + _ENTRY * entries]
+        if len(directory) != _ENTRY * entries:
+            raise ValueError("a directory runs past the end")
+        for tag, _, count, value in struct.iter_unpack(order + "HHLL", directory):
+            if count > len(block):
+                raise ValueError(f"tag {tag} claims {count} values")
+            if tag in (IFD.Exif, IFD.GPSInfo, IFD.Interop):
+                pending.append(value)
+        if at == first:
+            (second,) = struct.unpack_from(order + "L", block, at + 2 + _ENTRY * entries)
+            pending += [second] if second else []

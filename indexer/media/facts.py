@@ -1,0 +1,130 @@
+"""What one source (EXIF, XMP, IPTC) says about a photo, and how several sources become one answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Any, Final
+
+from indexer.media.border import DECODER_ERRORS
+
+_EARLIEST_YEAR: Final = 1826
+"""The oldest surviving photograph."""
+
+_MOMENT: Final = re.compile(
+    r"(?P<year>\d{4})[:/.-](?P<month>\d{1,2})[:/.-](?P<day>\d{1,2})"
+    r"(?:[T ] ?(?P<hour>\d{1,2}): ?(?P<minute>\d{1,2})(?:: ?(?P<second>\d{1,2}))?(?:[.,]\d+)? ?(?P<zone>Z|[+-]\S+)?)?"
+)
+_ZONE: Final = re.compile(r"(?P<sign>[+-])(?P<hours>\d{1,2}):?(?P<minutes>\d{2})")
+_WIDEST_OFFSET: Final = 14 * 60
+_LONGEST_TEXT: Final = 10_000
+_LONGEST_WORD: Final = 200
+_MOST_WORDS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a photo was taken, by the wall clock of its place."""
+
+    local: str
+    """"YYYY-MM-DDTHH:MM:SS"; midnight when only the day is known."""
+    utc_offset_minutes: int | None = None
+    whole_day: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Degrees, WGS 84, north and east positive."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What one source says. Empty is "does not say"; names and units as in `MediaInfo`."""
+
+    moment: Moment | None = None
+    place: Place | None = None
+    altitude: float | None = None
+    camera: str | None = None
+    lens: str | None = None
+    exposure_seconds: float | None = None
+    f_number: float | None = None
+    iso: int | None = None
+    focal_length_mm: float | None = None
+    title: str | None = None
+    description: str | None = None
+    keywords: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    rating: int | None = None
+
+
+def merge(*sources: Facts) -> Facts:
+    """Per fact, the first source that says something; a time of day is preferred to a mere day."""
+    merged: dict[str, Any] = {}
+    for field in fields(Facts):
+        said = [value for source in sources if (value := getattr(source, field.name)) not in (None, ())]
+        if said:
+            merged[field.name] = said[0]
+    moments = [source.moment for source in sources if source.moment is not None]
+    merged["moment"] = min(moments, key=lambda moment: moment.whole_day, default=None)
+    return Facts(**merged)
+
+
+def parse_moment(text: str, zone: str | None = None) -> Moment | None:
+    """A moment as EXIF ("2021:06:01 12:00:00") or XMP (ISO 8601) writes it; None for impossible ones.
+
+    Impossible are days that no calendar has, and years before photography or after the next one.
+    """
+    match = _MOMENT.fullmatch(text.strip("\x00 "))
+    if match is None:
+        return None
+    parts = match.groupdict()
+    numbers = [int(parts[name] or 0) for name in ("year", "month", "day", "hour", "minute", "second")]
+    try:
+        moment = datetime(*numbers)  # type: ignore[arg-type]  # six integers; a zone would be the eighth
+    except DECODER_ERRORS:
+        return None
+    if not _EARLIEST_YEAR <= moment.year <= date.today().year + 1:
+        return None
+    return Moment(moment.isoformat(), parse_offset(zone or parts["zone"] or ""), parts["hour"] is None)
+
+
+def parse_offset(text: str) -> int | None:
+    """Minutes east of UTC from "+02:00", "-0330" or "Z"; None when it is none of these."""
+    text = text.strip("\x00 ")
+    if text == "Z":
+        return 0
+    match = _ZONE.fullmatch(text)
+    if match is None:
+        return None
+    offset = int(match["hours"]) * 60 + int(match["minutes"])
+    return None if offset > _WIDEST_OFFSET else offset if match["sign"] == "+" else -offset
+
+
+def place_or_none(latitude: float | None, longitude: float | None) -> Place | None:
+    """A place on Earth. Both zero is what receivers write when they know nothing."""
+    if latitude is None or longitude is None or latitude == longitude == 0:
+        return None
+    # A comparison with NaN is false, so an unknown part makes an unknown place.
+    return Place(round(latitude, 7), round(longitude, 7)) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
+
+
+def clean_text(text: str | None) -> str | None:
+    """Text fit to store and show: no control characters or lone surrogates, not endless; None when nothing is left."""
+    if text is None:
+        return None
+    kept = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text[:_LONGEST_TEXT])
+    return kept.strip() or None
+
+
+def clean_words(words: list[str]) -> tuple[str, ...]:
+    """Keywords or names: each once, whatever its case, in the order given."""
+    kept: dict[str, str] = {}
+    for word in words[:_MOST_WORDS]:
+        cleaned = clean_text(word[:_LONGEST_WORD])
+        if cleaned:
+            kept.setdefault(cleaned.casefold(), cleaned)
+    return tuple(kept.values())
