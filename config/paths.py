@@ -113,3 +113,8 @@ def _service_directory(environ: Mapping[str, str], variable: str) -> Path | None
     """The first of the directories systemd made for a service; it separates them by colons."""
     first = environ.get(variable, "").partition(":")[0]
     return Path(first) if first.startswith("/") else None
+
+
+def thumbnail_path(folder: Path, content_hash: str) -> Path:
+    """Where the thumbnail of a content is: under 256 folders, so that none grows beyond what file systems like."""
+    return folder / content_hash[:2] / f"{content_hash}.jpg"

@@ -27,15 +27,9 @@ from indexer.media.thumbnail import encode_thumbnail
 from indexer.models import pixels
 from indexer.models.concepts import ConceptModel
 from indexer.records import Analysis, Failure, MediaInfo, PixelStats, Stage, Tag
+from indexer.stages import STAGES
 
 logger = logging.getLogger(__name__)
-
-STAGES: dict[Stage, int] = {
-    Stage.DESCRIBE: 1,
-    Stage.PIXELS: pixels.REVISION,
-    Stage.CONCEPTS: ConceptModel.REVISION,
-}
-"""What every photo goes through, at which revision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +139,7 @@ class Pipeline:
             yield batch
 
     def _prepare(self, task: Task) -> _Prepared | Failure | ReverieError:
-        """Everything that happens before the network, in a decode thread. A `ReverieError` is the worker's own fault."""
+        """All that comes before the network, in a decode thread. A `ReverieError` is the worker's own fault."""
         try:
             return self._decode_and_describe(task)
         except MediaError as error:

@@ -1,0 +1,48 @@
+# One word each: make demo | test | lint | types | check | lock
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What `make demo` does, and on what: make demo PHOTOS=~/Pictures QUERY="a dog on the beach"
+PHOTOS ?= .demo/photos
+QUERY ?= a cup of coffee on a table
+
+help:  ## show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[raw,dev]'
+	touch $@
+
+setup: $(VENV)/.installed  ## make the environment in .venv
+
+demo: setup  ## index a folder of photos and search it
+	@if [ "$(PHOTOS)" = .demo/photos ]; then $(BIN)/python tests/sample_photos.py .demo/photos; fi
+	$(BIN)/reverie --library .demo/library index $(PHOTOS)
+	$(BIN)/reverie --library .demo/library search "$(QUERY)"
+
+tools:
+	@command -v systemd-analyze >/dev/null || { \
+	  echo "The tests check the systemd units with systemd-analyze; installing the package systemd."; \
+	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get update -qq && \
+	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get install -y -qq --no-install-recommends systemd >/dev/null; }
+
+test: setup tools  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup  ## check types
+	$(BIN)/mypy
+
+check: lint types test  ## all three
+
+.PHONY: help setup demo tools test lint types check lock
+lock:  ## resolve the dependencies afresh into constraints.txt
+	.ci/lock
+
+.PHONY: help setup demo tools test lint types check lock

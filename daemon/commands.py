@@ -1,0 +1,180 @@
+"""The commands that work: index, run, retry, doctor, service."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, TextIO, cast
+
+from config.errors import NoService
+from config.settings import Settings, load
+from daemon import doctor, installer
+from search.client import Client
+from search.messages import ProgressMessage
+
+if TYPE_CHECKING:
+    from config.commands import SubParsers
+
+logger = logging.getLogger(__name__)
+
+DONE, INTERRUPTED = 0, 130
+
+
+def add_parsers(subparsers: SubParsers) -> None:
+    """Add the commands that work."""
+    about = (
+        "Index photos, or folders of them. Run it again at any time: what is known and unchanged is skipped, and what "
+        "was interrupted goes on. With a service running, the service does the work and this shows its progress."
+    )
+    index = subparsers.add_parser("index", help="index folders of photos now", description=about)
+    index.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="folders or photos (default: the folders of the settings)"
+    )
+    index.add_argument("--json", action="store_true", help="print one JSON object at the end")
+
+    about = (
+        "Run the service in the foreground: watch these folders and those of the settings, index what appears, "
+        "answer on the socket. SIGTERM or Ctrl-C ends it in order."
+    )
+    service = subparsers.add_parser("run", help="the service, in the foreground", description=about)
+    service.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="folders to watch besides the settings'")
+
+    about = "Try files again that were given up on (`reverie status` lists them)."
+    retry = subparsers.add_parser("retry", help="try problem files again", description=about)
+    retry.add_argument("--json", action="store_true", help="print one JSON object")
+
+    doctor.add_parser(subparsers)
+    installer.add_parser(subparsers)
+
+
+def run(
+    args: argparse.Namespace,
+    out: TextIO,
+    *,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object],
+    config: Path | None = None,
+) -> int:
+    """Do what a working command asks, and return the exit status. Raises ReverieError."""
+    settings = load(environ=environ, flags=flags, config=config)
+    match args.command:
+        case "index":
+            return _index(args, out, settings)
+        case "run":
+            return _run(args, settings, environ)
+        case "retry":
+            return _retry(args, out, settings)
+        case "doctor":
+            return doctor.run(args, settings, out)
+        case _:
+            return installer.run(args, settings, out)
+
+
+def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
+    from daemon.intake import NoSuchPath, absolute  # noqa: PLC0415 - these commands alone need the indexing half
+
+    paths = absolute(args.paths or settings.folders)
+    if not paths:
+        raise NoSuchPath("There is nothing to index.", "Name folders: `reverie index ~/Pictures`.")
+    client = Client(settings.paths.socket, timeout=settings.socket.timeout_seconds)
+    messages = cast(Iterator[ProgressMessage], client.stream("/v1/index", {"paths": paths}))
+    try:
+        first = next(messages)
+    except NoService:
+        return _index_here(args, out, settings, paths)
+    from daemon.progress_bar import ProgressBar  # noqa: PLC0415
+
+    with ProgressBar() as bar:
+        last = first
+        bar.show(first)
+        for last in messages:
+            bar.show(last)
+    return _conclude(args, out, last)
+
+
+def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths: Sequence[str]) -> int:
+    """Index in this process, as the only writer of the library."""
+    from daemon.indexing import Indexing  # noqa: PLC0415
+    from daemon.lock import LibraryLock  # noqa: PLC0415
+    from daemon.progress_bar import ProgressBar  # noqa: PLC0415
+
+    _log_to_stderr(logging.WARNING)
+    interrupted = threading.Event()
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        interrupted.set()
+
+    with LibraryLock(settings.paths.lock):
+        indexing = Indexing(settings)
+        previous = signal.signal(signal.SIGINT, interrupt)
+        try:
+            with ProgressBar() as bar:
+                for path in paths:
+                    bar.show({**indexing.report("scanning"), "folder": path})
+                    indexing.intake.scan(path)
+                indexing.run(bar.show, interrupted.is_set)
+            last = indexing.report("done")
+        finally:
+            signal.signal(signal.SIGINT, previous)
+            indexing.close()
+    if interrupted.is_set():
+        sys.stderr.write("Interrupted. What is done is kept; run the same command to go on.\n")
+        return INTERRUPTED
+    return _conclude(args, out, last)
+
+
+def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage) -> int:
+    if args.json:
+        out.write(json.dumps(last) + "\n")
+    else:
+        done = last["done"] - last["failed"]
+        rate = f" at {last['photos_per_second']:.1f} photos/s" if last["photos_per_second"] else ""
+        out.write(f"{done:,} photos indexed{rate}." if done else "Everything is up to date.")
+        failed = f" {last['failed']:,} could not be read: `reverie status` says why." if last["failed"] else ""
+        out.write(f"{failed}\n")
+    return DONE
+
+
+def _run(args: argparse.Namespace, settings: Settings, environ: Mapping[str, str]) -> int:
+    from daemon.intake import absolute  # noqa: PLC0415
+    from daemon.service import Service  # noqa: PLC0415
+
+    _log_to_stderr(logging.getLevelNamesMapping()[settings.logging.level.upper()])
+    # A configured folder may be an unmounted disk, which the watcher reports; one named here is a typing error.
+    folders = dict.fromkeys([*map(str, settings.folders), *absolute(args.paths)])
+    if not folders:
+        logger.warning("no folders to watch: name some, or set `folders` in the settings (`reverie config init`)")
+    Service(settings, list(folders), environ).run()
+    return DONE
+
+
+def _retry(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
+    try:
+        retried = int(Client(settings.paths.socket).post("/v1/retry", {})["retried"])
+        following = "The service tries them now."
+    except NoService:
+        from daemon.lock import LibraryLock  # noqa: PLC0415
+        from search.catalog import Catalog  # noqa: PLC0415
+
+        with LibraryLock(settings.paths.lock):
+            catalog = Catalog(settings.paths.library)
+            retried = catalog.retry_problems()
+            catalog.close()
+        following = "`reverie index` tries them now."
+    out.write(json.dumps({"retried": retried}) + "\n" if args.json else f"{retried:,} files. {following}\n")
+    return DONE
+
+
+def _log_to_stderr(level: int) -> None:
+    """systemd and people both read standard error; the journal adds the time, so we do not under it."""
+    under_systemd = "JOURNAL_STREAM" in os.environ
+    layout = "%(levelname)s %(name)s: %(message)s" if under_systemd else "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=level, format=layout, stream=sys.stderr)

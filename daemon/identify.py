@@ -1,0 +1,118 @@
+"""Give files their identity: the SHA-256 of their content, computed once, off the indexing thread."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat as stat_module
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from indexer.records import Kind
+from indexer.stages import STAGES
+from search.catalog import Catalog, FileStat
+
+BATCH = 64
+"""Files linked in one transaction: enough to make its cost small, few enough that analysis starts at once."""
+
+
+class Identifier:
+    """Hashes what the catalog has not identified yet and links it to its media. One thread drives it.
+
+    Args:
+        catalog: where unidentified files are found and linked.
+        threads: how many files are read at the same time.
+        look_again: called with a path that is no longer what the catalog thinks, so that it settles afresh.
+    """
+
+    def __init__(self, catalog: Catalog, *, threads: int, look_again: Callable[[str], None]) -> None:
+        self._catalog = catalog
+        self._look_again = look_again
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identify")
+        self._hashing: dict[str, tuple[FileStat, Future[bytes]]] = {}
+        self._stale: dict[str, tuple[int, int, int]] = {}
+
+    def step(self) -> bool:
+        """Link what has been hashed, start hashing what has not. True if anything was linked or is being hashed."""
+        hashed: list[tuple[FileStat, bytes, Kind]] = []
+        for path, (stat, future) in list(self._hashing.items()):
+            if not future.done():
+                continue
+            del self._hashing[path]
+            try:
+                hashed.append((stat, future.result(), Kind.PHOTO))
+            except _Changed:
+                self._stale[path] = stat.signature
+                self._look_again(path)
+            except OSError as error:
+                self._catalog.record_problem(path, *_explain(error))
+        if hashed:
+            self._catalog.identify(hashed, STAGES)
+            for stat, _, _ in hashed:
+                note_odd_name(self._catalog, stat.path)
+        if len(self._hashing) < BATCH:
+            for stat in self._catalog.unidentified(2 * BATCH + len(self._stale)):
+                if stat.path in self._hashing or self._stale.get(stat.path) == stat.signature:
+                    continue  # known to have changed: wait until it has settled and the catalog knows its new look
+                self._stale.pop(stat.path, None)
+                self._hashing[stat.path] = stat, self._pool.submit(content_hash, stat)
+        return bool(hashed or self._hashing)
+
+    def stop(self) -> None:
+        """Drop what has not begun. Nothing is lost: the catalog still says it is unidentified."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def note_odd_name(catalog: Catalog, path: str) -> None:
+    """List an indexed file among the problems if its name is not text: nobody can type it."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        if catalog.media_at(path) is not None:
+            catalog.record_problem(
+                path,
+                "The file name is not valid UTF-8.",
+                "It is indexed all the same; rename it (`convmv -f latin1 -t utf8`) to be able to type its name.",
+            )
+
+
+class _Changed(Exception):
+    """The file is not the one that was seen."""
+
+
+def content_hash(expected: FileStat) -> bytes:
+    """SHA-256 (FIPS 180-4) of a file, 32 bytes.
+
+    Raises:
+        _Changed: the file went away or changed before or while it was read.
+        OSError: it cannot be read.
+    """
+    try:
+        # A name can become a FIFO or a device between the scan and now: never wait for one to have a reader.
+        descriptor = os.open(expected.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise _Changed from error
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        if not _same(os.fstat(descriptor), expected):
+            raise _Changed
+        digest = hashlib.file_digest(file, "sha256").digest()
+        if not _same(os.fstat(descriptor), expected):
+            raise _Changed
+    return digest
+
+
+def _same(now: os.stat_result, expected: FileStat) -> bool:
+    return stat_module.S_ISREG(now.st_mode) and (now.st_size, now.st_mtime_ns, now.st_ino) == expected.signature
+
+
+def _explain(error: OSError) -> tuple[str, str]:
+    """What went wrong and what to do, for a person."""
+    if isinstance(error, PermissionError):
+        return (
+            "Permission denied: the file cannot be read.",
+            "Give the user Reverie runs as the right to read it, for example `chmod a+r` or a common group.",
+        )
+    return (
+        f"The file cannot be read: {error.strerror or error}.",
+        "Check the disk or the network share; `reverie retry` tries again.",
+    )

@@ -1,0 +1,189 @@
+"""From "something may have changed here" to rows in the catalog: scan, settle, record.
+
+The scan is the truth; a hint only says where to look sooner. Whatever the source, a path reaches the catalog only by
+being looked at, and only once it has settled.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from config.errors import ReverieError
+from config.schema import Watch
+from daemon.identify import note_odd_name
+from daemon.ignore import IgnoreRules
+from daemon.scan import Changes, compare, look, scan_root
+from daemon.settle import SettleTracker
+from daemon.watcher import Hint
+from indexer.media.formats import is_photo
+from search.catalog import Catalog, FileStat
+
+logger = logging.getLogger(__name__)
+
+
+class NoSuchPath(ReverieError):
+    """A path that was to be indexed is not there, or is not a photo or a folder."""
+
+    exit_status = 2
+
+
+class Intake:
+    """Notices what is new, changed or gone, and tells the catalog. Safe to use from several threads.
+
+    Args:
+        catalog: where settled files are recorded.
+        watch: the settings of watching.
+        recorded: called when the catalog has learned something.
+    """
+
+    def __init__(self, catalog: Catalog, watch: Watch, recorded: Callable[[], None]) -> None:
+        self.rules = IgnoreRules(watch.ignore, watch.markers)
+        self._catalog = catalog
+        self._quiet_seconds = watch.quiet_seconds
+        self._tracker = SettleTracker(watch.quiet_seconds, time.monotonic)
+        self._recorded = recorded
+        self._lock = threading.RLock()
+        self._obstacles: dict[str, str] = {}
+
+    @property
+    def settling(self) -> int:
+        """How many files are still being written."""
+        return len(self._tracker)
+
+    def obstacle(self, root: str) -> str | None:
+        """Why the last scan of a root could not see all of it, if so."""
+        return self._obstacles.get(root)
+
+    def scan(self, path: str, *, below: str | None = None) -> None:
+        """Compare a root (or only the folder `below` it) with the catalog, or look at a single file.
+
+        Files that have not changed for the quiet time are recorded at once; others have to settle.
+
+        Raises:
+            NoSuchPath: a single file that is no photo.
+        """
+        if below is None and not os.path.isdir(path) and os.path.lexists(path):
+            self._scan_file(path)
+            return
+        scan = scan_root(path, self.rules, below)
+        changes = compare(scan, self._catalog.known_files(below or path))
+        if below is None:
+            self._note_obstacle(path, changes)
+        with self._lock:
+            for missing in changes.missing:
+                self._tracker.observe(missing, None)
+            if changes.missing:
+                self._catalog.record_missing(changes.missing)
+            horizon_ns = time.time_ns() - int(self._quiet_seconds * 1e9)
+            settled = []
+            for stat in changes.changed:
+                if _untouched_since(stat, horizon_ns):
+                    settled.append(stat)
+                else:
+                    self._tracker.observe(stat.path, _signature(stat))
+            self._record(settled)
+        if changes.changed or changes.missing:
+            logger.info("%s: %d new or changed, %d gone", path, len(changes.changed), len(changes.missing))
+
+    def hint(self, hint: Hint) -> None:
+        """Look where a watcher says that something happened."""
+        if hint.path is None or hint.kind != "file":
+            self.scan(hint.root, below=hint.path)
+        else:
+            self._observe(hint.path, renamed=hint.renamed, writing=hint.writing)
+
+    def look_again(self, path: str) -> None:
+        """A file is not what it was: let it settle afresh."""
+        self._observe(path)
+
+    def settle(self) -> float | None:
+        """Look again at what is settling, record what has settled. Returns seconds until that is due again, if ever."""
+        with self._lock:
+            for path in self._tracker.due():
+                self._observe(path)
+            self._record(self._looked_at(self._tracker.ready()))
+            return self._tracker.next_due()
+
+    def _scan_file(self, path: str) -> None:
+        if not is_photo(path):
+            raise NoSuchPath(f"{path} is not a photo.", "Name photos, or folders that hold some.")
+        stat = look(path)
+        if stat is None:
+            raise NoSuchPath(f"There is no file {path}.", "Check the name.")
+        known = self._catalog.known_files(path).get(path)
+        if known is None or known.missing_since is not None or _signature(known) != _signature(stat):
+            self._observe(path)
+
+    def _observe(self, path: str, *, renamed: bool = False, writing: bool | None = None) -> None:
+        with self._lock:
+            try:
+                stat = look(path)
+            except OSError as error:
+                logger.info("%s cannot be looked at: %s", path, error.strerror)
+                return
+            if stat is None:
+                self._tracker.observe(path, None)
+                self._catalog.record_missing([path])
+                return
+            self._tracker.observe(path, _signature(stat), renamed=renamed, writing=writing)
+
+    def _looked_at(self, paths: Iterable[str]) -> list[FileStat]:
+        """What settled paths look like at the moment they are recorded."""
+        stats = []
+        for path in paths:
+            try:
+                stat = look(path)
+            except OSError:
+                stat = None
+            if stat is not None:
+                stats.append(stat)
+        return stats
+
+    def _record(self, stats: list[FileStat]) -> None:
+        if not stats:
+            return
+        self._catalog.record_files(stats)
+        for stat in stats:
+            note_odd_name(self._catalog, stat.path)
+        self._recorded()
+
+    def _note_obstacle(self, root: str, changes: Changes) -> None:
+        if changes.reason is None:
+            self._obstacles.pop(root, None)
+        else:
+            self._obstacles[root] = changes.reason
+            logger.warning("%s", changes.reason)
+
+
+def absolute(paths: Iterable[str | Path]) -> list[str]:
+    """Absolute forms of paths to index, duplicates dropped.
+
+    Raises:
+        NoSuchPath: one of them does not exist.
+    """
+    found = {}
+    for path in paths:
+        whole = os.path.abspath(os.path.expanduser(path))
+        if not os.path.lexists(whole):
+            raise NoSuchPath(f"There is no file or folder {whole}.", "Check the name.")
+        found[whole] = None
+    return list(found)
+
+
+def _signature(stat: FileStat) -> tuple[int, ...]:
+    return (*stat.signature, stat.sidecar_mtime_ns or 0)
+
+
+def _untouched_since(stat: FileStat, horizon_ns: int) -> bool:
+    """Neither content nor inode has changed since. The inode's time cannot be set back, as copies do with mtime."""
+    try:
+        status = os.stat(stat.path)
+    except OSError:
+        return False
+    sidecar_ns = stat.sidecar_mtime_ns or 0
+    return max(status.st_mtime_ns, status.st_ctime_ns, sidecar_ns) < horizon_ns and status.st_size == stat.size

@@ -1,0 +1,45 @@
+"""One writer for a library: a lock file that names its holder and dies with it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from config.errors import LibraryBusy
+
+
+class LibraryLock:
+    """An exclusive flock(2) on `path`, held until `close`. The kernel drops it when the process dies, however it dies.
+
+    Raises:
+        LibraryBusy: another process holds it; the message has its process id.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise LibraryBusy(
+                f"Another Reverie process (pid {holder}) is working on the library {path.parent}.",
+                "Let it finish or stop it, or name another library with --library DIR.",
+            ) from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

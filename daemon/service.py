@@ -1,0 +1,285 @@
+"""The service: watch, index, answer, until told to stop.
+
+Three threads and a child: the main thread answers on the socket, one thread looks at folders, one moves work through
+the worker process. systemd hears from us only while both of ours are alive.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import uvicorn
+
+from config.errors import CatalogError, ModelError, ReverieError
+from config.settings import Settings
+from config.version import current_version
+from daemon.api import build_app
+from daemon.indexing import Indexing
+from daemon.lock import LibraryLock
+from daemon.notify import Notifier
+from daemon.sockets import open_socket
+from daemon.watcher import Hint, Watcher
+from search.messages import ProgressMessage, ServiceMessage, StatusMessage
+
+logger = logging.getLogger(__name__)
+
+TROUBLE_SECONDS = 30.0
+"""How long the line rests after something no retry can mend at once: a full disk, missing weights."""
+
+IDLE_SECONDS = 2.0
+"""How often the line looks for work that nobody announced: files that wait for another attempt."""
+
+STATUS_SECONDS = 5.0
+"""How often systemd is told what we are doing."""
+
+BEAT_SECONDS = 60.0
+"""A thread that has shown no sign of life for so long is stuck: the watchdog is not fed any more."""
+
+
+class Service:
+    """One library, served. `run` returns when asked to stop by SIGTERM or SIGINT."""
+
+    def __init__(self, settings: Settings, folders: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._folders = tuple(folders)
+        self._environ = environ
+        self._notifier = Notifier(environ)
+        self._started = time.monotonic()
+        self._stopping = threading.Event()
+        self._orders: queue.SimpleQueue[Hint | _Order | None] = queue.SimpleQueue()
+        self._beats: dict[str, float] = {}
+        self._state = "starting"
+        self._trouble: str | None = None
+
+    def run(self) -> None:
+        """Serve until stopped.
+
+        Raises:
+            LibraryBusy: another process holds the library.
+            CatalogError, ServiceError: the library or the socket cannot be opened.
+        """
+        paths = self._settings.paths
+        with LibraryLock(paths.lock):
+            self._indexing = Indexing(self._settings)
+            self._watcher = Watcher(
+                self._folders,
+                self._indexing.intake.rules,
+                notify=self._orders.put,
+                poll_seconds=self._settings.watch.poll_seconds,
+            )
+            listener = open_socket(paths.socket, self._environ)
+            try:
+                self._serve(listener)
+            finally:
+                listener.close()
+                if not self._environ.get("LISTEN_FDS"):
+                    paths.socket.unlink(missing_ok=True)
+                self._indexing.close()
+                logger.info("stopped")
+
+    def _serve(self, listener: socket.socket) -> None:
+        limits = self._settings.socket
+        app = build_app(
+            self._indexing.answers,
+            self,
+            limit=self._settings.search.limit,
+            timeout_seconds=limits.timeout_seconds,
+            max_request_bytes=limits.max_request_kilobytes * 1000,
+        )
+        server = _Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                limit_concurrency=limits.max_clients,
+                timeout_keep_alive=5,
+                timeout_graceful_shutdown=3,
+            ),
+            listening=self._ready,
+        )
+        threads = [
+            threading.Thread(target=self._guard, args=(name, work), name=name)
+            for name, work in (("watch", self._watch), ("index", self._index), ("tell", self._tell))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            server.run(sockets=[listener])
+        finally:
+            self._notifier.stopping()
+            self._stopping.set()
+            self._orders.put(None)
+            for thread in threads:
+                thread.join()
+
+    def _ready(self) -> None:
+        self._notifier.ready()
+        logger.info("answering on %s", self._settings.paths.socket)
+
+    # -- what the interface asks of us
+
+    def status(self) -> StatusMessage:
+        """The library's state with the service's own."""
+        message = self._indexing.answers.status(self._indexing.supervisor.runtime)
+        message["service"] = self._describe()
+        return message
+
+    def index(self, paths: list[str]) -> Callable[[], ProgressMessage]:
+        """Look at these paths now, and tell how far they are."""
+        order = _Order(tuple(paths))
+        self._orders.put(order)
+
+        def tell() -> ProgressMessage:
+            if not order.scanned.is_set():
+                return self._indexing.report("scanning")
+            report = self._indexing.report("indexing")
+            if order.error is not None:
+                raise order.error
+            if report["done"] >= report["total"] or self._stopping.is_set():
+                report["state"] = "done"
+            return report
+
+        return tell
+
+    def retry(self) -> int:
+        """Try files again that were given up on."""
+        return self._indexing.catalog.retry_problems()
+
+    # -- the threads
+
+    def _guard(self, name: str, work: Callable[[], None]) -> None:
+        """A thread that ends by an error we did not foresee takes the service down, so that systemd restarts it."""
+        try:
+            work()
+        except BaseException:
+            logger.critical("the %s thread failed", name, exc_info=True)
+            os._exit(70)  # EX_SOFTWARE; nothing is lost: every state is in the catalog
+
+    def _watch(self) -> None:
+        """Look at folders: all of them at first and on a timer, parts of them when something hints at a change."""
+        intake = self._indexing.intake
+        self._watcher.start()
+        rescan_seconds = self._settings.watch.rescan_minutes * 60
+        rescan_due = time.monotonic()
+        while not self._stopping.is_set():
+            self._beat("watch")
+            if time.monotonic() >= rescan_due:
+                for folder in self._folders:
+                    self._scan(folder)
+                self._indexing.forget()
+                rescan_due = time.monotonic() + rescan_seconds
+            wait = intake.settle()
+            timeout = min(BEAT_SECONDS / 4, max(0.0, rescan_due - time.monotonic()), 60.0 if wait is None else wait)
+            try:
+                order = self._orders.get(timeout=timeout)
+            except queue.Empty:
+                continue
+            if isinstance(order, _Order):
+                self._carry_out(order)
+            elif order is not None:
+                intake.hint(order)
+        self._watcher.stop()
+
+    def _scan(self, folder: str) -> None:
+        self._state = f"looking at {folder}"
+        # A scan takes as long as the disk takes: to be restarted in the middle of it would help nobody.
+        self._beats["watch"] = float("inf")
+        self._indexing.intake.scan(folder)
+        self._beat("watch")
+        self._state = "idle"
+
+    def _carry_out(self, order: _Order) -> None:
+        try:
+            for path in order.paths:
+                self._scan(path)
+        except ReverieError as error:
+            order.error = error
+        order.scanned.set()
+
+    def _index(self) -> None:
+        """Move work through the worker."""
+        rest_until = 0.0
+        while not self._stopping.is_set():
+            self._beat("index")
+            busy = False
+            if time.monotonic() >= rest_until:
+                try:
+                    busy = self._indexing.step()
+                    self._trouble = None
+                except (ModelError, CatalogError) as error:
+                    logger.error("indexing rests for %.0f s: %s", TROUBLE_SECONDS, error)
+                    self._trouble = str(error)
+                    rest_until = time.monotonic() + TROUBLE_SECONDS
+            if not busy:
+                self._indexing.answers.rest(self._settings.processing.idle_seconds)
+                self._indexing.wait(IDLE_SECONDS)
+
+    def _tell(self) -> None:
+        """Tell systemd what we are doing, and that we are alive while we are."""
+        while not self._stopping.wait(min(STATUS_SECONDS, self._notifier.watchdog_interval or STATUS_SECONDS)):
+            oldest = min(self._beats.values(), default=time.monotonic())
+            if time.monotonic() - oldest < BEAT_SECONDS:
+                self._notifier.watchdog()
+            self._notifier.status(self._one_line())
+
+    def _beat(self, thread: str) -> None:
+        self._beats[thread] = time.monotonic()
+
+    def _one_line(self) -> str:
+        report = self._indexing.report("")
+        left = report["total"] - report["done"]
+        return f"{left} to do, {report['photos_per_second']:.1f} photos/s" if left else "idle"
+
+    def _describe(self) -> ServiceMessage:
+        report = self._indexing.report("")
+        pace = self._indexing.progress.pace()
+        left = report["total"] - report["done"]
+        return {
+            "pid": os.getpid(),
+            "version": current_version(),
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "state": self._state if self._state != "idle" or not left else f"indexing, {left} to do",
+            "trouble": self._trouble,
+            "settling": self._indexing.intake.settling,
+            "worker_pid": self._indexing.supervisor.pid,
+            "pace": {
+                "photos_per_second": report["photos_per_second"],
+                "eta_seconds": report["eta_seconds"],
+                "bottleneck": pace.bottleneck if left else None,
+                "seconds_per_step": {step: round(spent, 5) for step, spent in pace.seconds_per_step.items()},
+                "finished": pace.finished,
+                "failed": pace.failed,
+            },
+            "folders": [
+                {"path": health.root, "mode": health.mode, "reason": health.reason, "remedy": health.remedy}
+                for health in self._watcher.health()
+            ],
+        }
+
+
+class _Order:
+    """A request to index some paths now."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self.paths = paths
+        self.scanned = threading.Event()
+        self.error: ReverieError | None = None
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, *, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listening()
