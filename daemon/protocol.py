@@ -49,6 +49,16 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
     failure: Failure
 
 
+class Preparing(msgspec.Struct, frozen=True, tag=True):
+    """The network is being loaded, and built first where that has never been done: it takes as long as it takes."""
+
+
+class Began(msgspec.Struct, frozen=True, tag=True):
+    """A file is about to be read: from here on it may be to blame."""
+
+    media_id: int
+
+
 class Equipped(msgspec.Struct, frozen=True, tag=True):
     """The network is loaded: what it runs on."""
 
@@ -62,4 +72,4 @@ class Broken(msgspec.Struct, frozen=True, tag=True):
     remedy: str
 
 
-Reply = Done | Refused | Equipped | Broken
+Reply = Preparing | Equipped | Began | Done | Refused | Broken

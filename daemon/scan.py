@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from daemon.ignore import IgnoreRules
 from daemon.tree import Folder, walk
-from indexer.media.formats import is_photo, is_sidecar, sidecars_of
+from indexer.media.formats import PHOTO_SUFFIXES, is_photo, is_sidecar, sidecars_of
 from search.catalog import FileStat, KnownFile
 
 MANY = 100
@@ -95,6 +95,13 @@ def look(path: str) -> FileStat | None:
     if not stat.S_ISREG(status.st_mode):
         return None
     return FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *_find_sidecar(path))
+
+
+def photos_of_sidecar(path: str) -> list[str]:
+    """The photos there are that a sidecar may belong to: a.jpg for a.jpg.xmp; a.jpg, a.cr2, ... for a.xmp."""
+    stem = os.path.splitext(path)[0]
+    candidates = [stem] if is_photo(stem) else [stem + end for suffix in PHOTO_SUFFIXES for end in (suffix, suffix.upper())]
+    return [candidate for candidate in candidates if os.path.lexists(candidate)]
 
 
 def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:

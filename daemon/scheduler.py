@@ -4,8 +4,8 @@ Jobs are rows in the catalog: claimed in a committed transaction, closed in the 
 here decides order and retries only, and may be lost at any instant.
 
 - Files that have not failed fill the worker, in the order they were found.
-- When the worker dies or hangs, nobody knows which of the files in flight did it: each of them is tried again alone.
-  Only a failure that happened alone counts against a file; the third one quarantines it.
+- When the worker dies or hangs, nobody knows which of the files it had begun did it: each of them is tried again
+  alone. Only a failure that happened alone counts against a file; the third one quarantines it.
 - A file that failed waits before its next attempt, longer each time: a share that is away comes back.
 """
 
@@ -131,8 +131,12 @@ class Scheduler:
         self._stored()
 
     def _investigate(self, death: Death) -> None:
-        """A worker died. With one file in flight that file did it; with several, try each of them alone."""
-        suspects = [self._working.pop(media_id) for media_id in death.in_flight if media_id in self._working]
+        """A worker died. What it had not begun goes back; a single file it had begun did it; of several, each is
+        tried alone."""
+        for media_id in death.waiting:
+            self._working.pop(media_id, None)
+        self._catalog.release(death.waiting)
+        suspects = [self._working.pop(media_id) for media_id in death.begun if media_id in self._working]
         if len(suspects) != 1:
             self._suspects.extend(suspects)
             return

@@ -16,11 +16,14 @@ from pathlib import Path
 import msgspec
 
 from config.errors import ModelError
-from daemon.protocol import Assignment, Broken, Done, Equipped, Refused, Reply, Setup
+from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Preparing, Refused, Reply, Setup
 
 logger = logging.getLogger(__name__)
 
 Result = Done | Refused
+
+PREPARE_SECONDS = 1800.0
+"""How long a worker may take to load, or first build, its network; on two cores a build takes under a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,10 @@ class Death:
 
     reason: str
     """What a person reads: "was killed by signal SIGSEGV"."""
-    in_flight: tuple[int, ...]
-    """Media ids it had and did not answer for."""
+    begun: tuple[int, ...]
+    """Media ids it had begun and did not answer for: one of them may have done it."""
+    waiting: tuple[int, ...]
+    """Media ids it had not begun."""
 
 
 class Supervisor:
@@ -52,7 +57,8 @@ class Supervisor:
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
-        self._in_flight: dict[int, None] = {}
+        self._in_flight: dict[int, bool] = {}  # media id -> whether the worker has begun on it
+        self._preparing = False
         self._last_sign = 0.0
         self.runtime: str | None = None
         """What the network runs on, as the last worker reported it."""
@@ -76,7 +82,7 @@ class Supervisor:
             self._start()
         if not self._in_flight:
             self._last_sign = self._clock()
-        self._in_flight[assignment.media_id] = None
+        self._in_flight[assignment.media_id] = False
         self._write(assignment)
 
     def receive(self, timeout: float) -> Sequence[Result] | Death:
@@ -98,25 +104,34 @@ class Supervisor:
             except msgspec.MsgspecError:
                 return self._kill("answered with something that is not an answer")
             self._last_sign = self._clock()
-            match reply:
-                case Equipped(runtime=runtime):
-                    self.runtime = runtime
-                case Broken(title=title, remedy=remedy):
-                    self.stop()
-                    raise ModelError(title, remedy)
-                case Done(analysis=analysis):
-                    self._in_flight.pop(analysis.media_id, None)
-                    results.append(reply)
-                case Refused(failure=failure):
-                    self._in_flight.pop(failure.media_id, None)
-                    results.append(reply)
+            self._take(reply, results)
         silent = self._clock() - self._last_sign
-        if not results and self._in_flight and silent > self._stall_seconds:
-            return self._kill(f"gave no answer for {self._stall_seconds:.0f} seconds")
+        patience = max(self._stall_seconds, PREPARE_SECONDS if self._preparing else 0.0)
+        if not results and self._in_flight and silent > patience:
+            return self._kill(f"gave no answer for {patience:.0f} seconds")
         if not self._in_flight and self._process is not None and silent > self._idle_seconds:
             logger.info("no work for %.0f s: ending the worker", self._idle_seconds)
             self.stop()
         return results
+
+    def _take(self, reply: Reply, results: list[Result]) -> None:
+        match reply:
+            case Preparing():
+                self._preparing = True
+            case Equipped(runtime=runtime):
+                self._preparing = False
+                self.runtime = runtime
+            case Began(media_id=media_id):
+                self._in_flight[media_id] = True
+            case Broken(title=title, remedy=remedy):
+                self.stop()
+                raise ModelError(title, remedy)
+            case Done(analysis=analysis):
+                self._in_flight.pop(analysis.media_id, None)
+                results.append(reply)
+            case Refused(failure=failure):
+                self._in_flight.pop(failure.media_id, None)
+                results.append(reply)
 
     def stop(self) -> None:
         """End the worker and wait for it. Work in flight is forgotten here; its jobs are still in the catalog."""
@@ -124,6 +139,7 @@ class Supervisor:
             self._connection.close()
             self._connection = None
         self._in_flight.clear()
+        self._preparing = False
         if self._process is not None:
             try:
                 self._process.wait(timeout=2)
@@ -177,7 +193,9 @@ class Supervisor:
         return f"ended with status {status}"
 
     def _bury(self, reason: str) -> Death:
-        death = Death(reason, tuple(self._in_flight))
-        logger.warning("the worker %s with %d files in flight", reason, len(death.in_flight))
+        begun = tuple(media_id for media_id, has_begun in self._in_flight.items() if has_begun)
+        waiting = tuple(media_id for media_id, has_begun in self._in_flight.items() if not has_begun)
+        logger.warning("the worker %s; it had begun %d files, and %d waited", reason, len(begun), len(waiting))
+        death = Death(reason, begun, waiting)
         self.stop()
         return death

@@ -14,9 +14,8 @@ class Folder:
     """One folder of the walk."""
 
     path: str
-    device: int
-    linked: bool
-    """It was reached through a symbolic link: its parent hears nothing when the target goes."""
+    device: int = 0
+    """`st_dev`; 0 if it could not be told."""
     files: list[os.DirEntry[str]] = field(default_factory=list)
     """Everything in it that is no folder, unless it is marked."""
     marked: bool = False
@@ -50,7 +49,7 @@ def walk(
         path, linked = pending.pop() if pending else (links.pop(0), True)
         if linked and _holds(os.path.realpath(path), real_root):
             continue
-        folder = Folder(path, 0, linked)
+        folder = Folder(path)
         subfolders: list[str] = []
         try:
             status = os.stat(path)

@@ -16,12 +16,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
-from indexer.media.photo import FileIdentity, Limits
-from indexer.models.builtin import load_concept_model
-from indexer.models.concepts import ConceptModel
 
 from config.errors import ReverieError
-from daemon.protocol import Assignment, Broken, Done, Equipped, Refused, Reply, Setup
+from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Preparing, Refused, Reply, Setup
+from indexer.media.files import FileIdentity, Limits
+from indexer.models.builtin import load_concept_model
+from indexer.models.concepts import ConceptModel
 from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Failure
 
@@ -52,6 +52,7 @@ def main(descriptor: int) -> int:
     setup = msgspec.msgpack.decode(link.receive(), type=Setup)
 
     def load_concepts() -> ConceptModel:
+        link.reply(Preparing())
         model = load_concept_model(Path(os.fsdecode(setup.model_cache)), threads=setup.network_threads)
         link.reply(Equipped(model.runtime))
         return model
@@ -68,7 +69,7 @@ def main(descriptor: int) -> int:
         max_wait=setup.max_wait,
     )
     try:
-        pipeline.run(_tasks(link), deliver)
+        pipeline.run(_tasks(link), began=lambda media_id: link.reply(Began(media_id)), deliver=deliver)
     except BrokenPipeError:
         return 0
     except ReverieError as error:

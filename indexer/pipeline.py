@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from config.errors import FileVanished, MediaError, ReverieError
 from config.paths import thumbnail_path
 from indexer.media.describe import describe_photo
-from indexer.media.photo import FileIdentity, Limits, decode_photo, read_file
+from indexer.media.files import FileIdentity, Limits, read_file
+from indexer.media.photo import decode_photo
 from indexer.media.thumbnail import encode_thumbnail
 from indexer.models import pixels
 from indexer.models.concepts import ConceptModel
@@ -88,8 +89,13 @@ class Pipeline:
         self._batch_size = batch_size
         self._max_wait = max_wait
 
-    def run(self, tasks: Iterator[Task], deliver: Callable[[Analysis | Failure], None]) -> None:
+    def run(
+        self, tasks: Iterator[Task], *, began: Callable[[int], None], deliver: Callable[[Analysis | Failure], None]
+    ) -> None:
         """Analyse every task; return when `tasks` ends and all its results are delivered.
+
+        `began` is called with a media id, from a decode thread, before anything of that file is read: should the
+        process die, these are the files that may have done it.
 
         The number of undecoded arrays is bounded by how many tasks the sender keeps in flight.
         """
@@ -97,7 +103,7 @@ class Pipeline:
         pending = _Counter()
 
         def prepare(task: Task) -> None:
-            ready.put(self._prepare(task))
+            ready.put(self._prepare(task, began))
 
         def feed(pool: ThreadPoolExecutor) -> None:
             for task in tasks:
@@ -138,9 +144,12 @@ class Pipeline:
         if batch:
             yield batch
 
-    def _prepare(self, task: Task) -> _Prepared | Failure | ReverieError:
+    def _prepare(self, task: Task, began: Callable[[int], None]) -> _Prepared | Failure | ReverieError:
         """All that comes before the network, in a decode thread. A `ReverieError` is the worker's own fault."""
         try:
+            if Stage.CONCEPTS in task.stages:
+                self._network()  # not on this file's time, nor on its account
+            began(task.media_id)
             return self._decode_and_describe(task)
         except MediaError as error:
             return Failure(

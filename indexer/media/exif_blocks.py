@@ -21,10 +21,13 @@ from indexer.media.border import DECODER_ERRORS
 logger = logging.getLogger(__name__)
 
 _PREFIX: Final = b"Exif\x00\x00"
+_ASCII: Final = 2
 _RATIONAL_TYPES: Final = frozenset({5, 10})
 _LARGEST_BYTE: Final = 0xFF
 _ENTRY: Final = 12
 """Bytes of an entry in an image file directory (TIFF 6.0, section 2): tag, type, count, value or its offset."""
+_INLINE: Final = 4
+"""Bytes that fit in the entry itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def _read_with_pillow(block: bytes) -> ExifBlock:
 
 
 def _read_with_piexif(block: bytes) -> ExifBlock:
-    _check_counts(block)
+    _check(block)
     tags = piexif.load(block)
     return ExifBlock(*(_without_fractions(tags[name], name) for name in ("0th", "Exif", "GPS")))
 
@@ -111,8 +114,12 @@ def _divide(value: Any) -> Any:
     return value
 
 
-def _check_counts(block: bytes) -> None:
-    """Refuse counts larger than the block: piexif allocates what a count says before it looks for the values."""
+def _check(block: bytes) -> None:
+    """Refuse what piexif does not survive or silently gets wrong, so that Pillow reads it instead.
+
+    piexif allocates what a count says before it looks for the values, so a count must fit in the block; and it drops
+    the last byte of a text as its NUL, which some cameras do not write.
+    """
     order = "<" if block[:2] == b"II" else ">"
     (first,) = struct.unpack_from(order + "L", block, 4)
     pending, seen = [first], set()
@@ -122,14 +129,16 @@ def _check_counts(block: bytes) -> None:
             continue
         seen.add(at)
         (entries,) = struct.unpack_from(order + "H", block, at)
-        directory = block[at + 2 : at + 2 + _ENTRY * entries]
-        if len(directory) != _ENTRY * entries:
-            raise ValueError("a directory runs past the end")
-        for tag, _, count, value in struct.iter_unpack(order + "HHLL", directory):
+        end = at + 2 + _ENTRY * entries
+        for entry in range(at + 2, end, _ENTRY):
+            tag, kind, count, value = struct.unpack_from(order + "HHLL", block, entry)
             if count > len(block):
                 raise ValueError(f"tag {tag} claims {count} values")
+            start = value if count > _INLINE else entry + 8
+            if kind == _ASCII and count and block[start + count - 1]:
+                raise ValueError(f"the text of tag {tag} has no end")
             if tag in (IFD.Exif, IFD.GPSInfo, IFD.Interop):
                 pending.append(value)
         if at == first:
-            (second,) = struct.unpack_from(order + "L", block, at + 2 + _ENTRY * entries)
+            (second,) = struct.unpack_from(order + "L", block, end)
             pending += [second] if second else []

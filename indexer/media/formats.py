@@ -53,6 +53,8 @@ _HEIF_BRANDS: Final = frozenset(
 )
 _LONGEST_FTYP: Final = 256
 
+_TIFF_HEADER: Final = 16
+"""Bytes, of the longer kind (BigTIFF)."""
 _NEW_SUBFILE_TYPE: Final = 254
 _PHOTOMETRIC: Final = 262
 _SUB_IFDS: Final = 330
@@ -126,8 +128,8 @@ def _is_raw_tiff(data: bytes) -> bool:
     """Most cameras' RAW formats are TIFF files whose first picture is not the photo, or is a sensor's mosaic."""
     if data[8:10] == b"CR":
         return True
-    directory = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
     try:
+        directory = TiffImagePlugin.ImageFileDirectory_v2(data[:_TIFF_HEADER])
         stream = io.BytesIO(data)
         stream.seek(directory.next)
         directory.load(stream)

@@ -134,18 +134,18 @@ def _colour_tags(small: Image) -> list[Tag]:
         if share >= (_NEUTRAL_SHARE if name in _NEUTRALS else _COLOUR_SHARE)
     ]
     # Not the brightest value but nearly: compression leaves a few coloured specks in a black-and-white JPEG.
-    if float(np.quantile(chroma_of(lab), 0.99)) < 4:  # noqa: PLR2004 - half of what the eye calls a tint
+    if float(np.quantile(chroma_of(lab), 0.99)) < 4:
         tags.append(Tag(BLACK_AND_WHITE, 0.9, COLOUR_SOURCE))
     return tags
 
 
 def _light_tags(luma: Luma) -> list[Tag]:
-    median, lit = float(np.median(luma)), float((luma > 0.6).mean())  # noqa: PLR2004 - a lamp, a lit window
-    if median >= 0.22:  # noqa: PLR2004 - half of the picture is in deep shadow below it
+    median, lit = float(np.median(luma)), float((luma > 0.6).mean())
+    if median >= 0.22:
         return []
     tags = [Tag(DARK, round(1 - median / 0.44, 4), LIGHT_SOURCE)]
-    if float(luma.mean()) < 0.28 and lit < 0.12:  # noqa: PLR2004 - lights at night are small; a lit stage is not
-        tags.append(Tag(NIGHT, 0.8 if lit > 0.002 else 0.5, LIGHT_SOURCE))  # noqa: PLR2004
+    if float(luma.mean()) < 0.28 and lit < 0.12:
+        tags.append(Tag(NIGHT, 0.8 if lit > 0.002 else 0.5, LIGHT_SOURCE))
     return tags
 
 
