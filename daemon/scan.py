@@ -100,7 +100,9 @@ def look(path: str) -> FileStat | None:
 def photos_of_sidecar(path: str) -> list[str]:
     """The photos there are that a sidecar may belong to: a.jpg for a.jpg.xmp; a.jpg, a.cr2, ... for a.xmp."""
     stem = os.path.splitext(path)[0]
-    candidates = [stem] if is_photo(stem) else [stem + end for suffix in PHOTO_SUFFIXES for end in (suffix, suffix.upper())]
+    candidates = (
+        [stem] if is_photo(stem) else [stem + end for suffix in PHOTO_SUFFIXES for end in (suffix, suffix.upper())]
+    )
     return [candidate for candidate in candidates if os.path.lexists(candidate)]
 
 
