@@ -17,6 +17,7 @@ from indexer.media.colour import to_srgb
 from indexer.media.files import FileIdentity, Limits, read_file, too_many_bytes
 from indexer.media.formats import RAW, name_unknown, sniff
 from indexer.media.raw import SIDEWAYS, read_raw, too_many_pixels
+from indexer.media.tail import has_hole
 
 __all__ = ["MIN_SHORT_SIDE", "FileIdentity", "Limits", "Photo", "decode_photo", "read_file"]
 
@@ -34,7 +35,6 @@ _TRANSPOSE: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ZERO_TAIL: Final = bytes(4096)
 
 # The limit comes from the settings and is checked on the header, before a pixel is decoded: Pillow's own is fixed.
 Image.MAX_IMAGE_PIXELS = None
@@ -86,10 +86,10 @@ def decode_photo(data: bytes, *, limits: Limits) -> Photo:
 
 def _decode(data: bytes, name: str, limits: Limits, orientation: int = 1) -> Photo:
     """`orientation` holds when the image does not state its own."""
-    if name == "JPEG" and data.endswith(_ZERO_TAIL) and not data.rstrip(b"\x00").endswith(b"\xff\xd9"):
-        # libjpeg paints the missing part grey and reports nothing.
+    if has_hole(data, name):
         raise DamagedFile(
-            "The end of the JPEG image is missing: the file ends in zeros.", "Copy it again from its source."
+            f"The end of the {name} image is missing: the file has zeros in its place.",
+            "Let the copy finish, or copy it again from its source.",
         )
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         size = image.size
