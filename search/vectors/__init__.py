@@ -1,0 +1,5 @@
+"""Nearest vectors, quickly: FAISS over the catalog's vectors, a cache that can always be rebuilt."""
+
+from search.vectors.index import VectorIndex
+
+__all__ = ["VectorIndex"]

@@ -1,0 +1,132 @@
+"""A table of vectors on disk: one file, published whole or not at all, and checked before it is believed.
+
+The file is a FAISS index, then the ids of its rows (NumPy's own format), then one line of JSON that says what the
+file holds and the SHA-256 of everything before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import faiss
+import numpy as np
+
+from config.errors import CatalogError
+from indexer.records import Space
+from search.vectors.table import VectorTable
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+LONGEST_TRAILER = 4096
+
+
+class Unbelievable(Exception):
+    """A snapshot that must not be used, and why."""
+
+
+def write(path: Path, table: VectorTable, space: Space) -> None:
+    """Publish a snapshot. Raises CatalogError, leaving the one that was there."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "r+b") as file:
+            faiss.write_index(table.index, name)
+            file.seek(0, os.SEEK_END)
+            rows_at = file.tell()
+            np.save(file, np.stack((table.ids, table.media_ids, table.alive.astype(np.int64))))
+            size = file.tell()
+            trailer = {
+                "format": FORMAT,
+                "space": space.name,
+                "dimension": space.dimension,
+                "generation": table.newest,
+                "count": table.live,
+                "rows_at": rows_at,
+                "sha256": _digest(file, size),
+            }
+            file.seek(size)
+            file.write(b"\n" + json.dumps(trailer, sort_keys=True).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except (OSError, RuntimeError) as error:  # FAISS reports a failed write as RuntimeError
+        raise CatalogError(
+            f"The vector snapshot {path} cannot be written: {error}.",
+            "Free some space on that disk; nothing is lost, the next start only takes longer.",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path, space: Space) -> VectorTable | None:
+    """The snapshot, None if there is none. Raises Unbelievable."""
+    try:
+        with path.open("rb") as file:
+            size, trailer = _trailer(file)
+            if (trailer.get("format"), trailer.get("space"), trailer.get("dimension")) != (
+                FORMAT,
+                space.name,
+                space.dimension,
+            ):
+                raise Unbelievable("it is of another format or space")
+            if _digest(file, size) != trailer["sha256"]:
+                raise Unbelievable("its checksum does not match")
+            index = faiss.read_index(str(path))
+            file.seek(trailer["rows_at"])
+            ids, media_ids, alive = np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise Unbelievable(f"it cannot be read ({error})") from error
+    if index.ntotal != len(ids):
+        raise Unbelievable("it has not as many vectors as ids")
+    table = VectorTable(index, ids, media_ids)
+    table.alive = alive.astype(np.bool_)
+    return table
+
+
+def quarantine(path: Path, reason: str) -> None:
+    """Move a snapshot aside; it is kept, so that what happened can be found out."""
+    aside = path.with_name(f"{path.name}.corrupt-{time.time_ns()}")
+    path.replace(aside)
+    logger.warning("the vector snapshot %s is not used, because %s; it is kept as %s", path, reason, aside.name)
+
+
+def _trailer(file: BinaryIO) -> tuple[int, dict[str, Any]]:
+    """(size of the data before the trailer, the trailer). Raises ValueError."""
+    end = file.seek(0, os.SEEK_END)
+    start = max(0, end - LONGEST_TRAILER)
+    file.seek(start)
+    data, newline, line = file.read().rpartition(b"\n")
+    trailer = json.loads(line) if newline else None
+    if not isinstance(trailer, dict):
+        raise ValueError("no description at its end")
+    return start + len(data), trailer
+
+
+def _digest(file: BinaryIO, size: int) -> str:
+    """SHA-256 of the first `size` bytes, hexadecimal."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while size and (block := file.read(min(size, 1 << 20))):
+        digest.update(block)
+        size -= len(block)
+    return digest.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
