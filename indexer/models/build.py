@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from config.errors import ReverieError
@@ -68,15 +70,21 @@ def build_image(directory: Path, *, threads: int) -> None:
     _report(directory, verdict, "fp32")
 
 
-def _encode_labels(encoder: TextEncoder) -> np.ndarray:
-    """Unit vectors (1000, 384) of the classes' texts; texts of like length share a batch, so that padding is short."""
-    texts = label_texts()
+def _encode_labels(encoder: TextEncoder) -> NDArray[np.float32]:
+    """Unit vectors (1000, 384) of the classes: each the mean over its texts."""
+    sums = np.sum([_encode_many(encoder, texts) for texts in label_texts()], axis=0)
+    labels: NDArray[np.float32] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+    return labels
+
+
+def _encode_many(encoder: TextEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
+    """N texts to unit rows (N, D); texts of like length share a batch, so that padding is short."""
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-    labels = np.empty((len(texts), encoder.space.dimension), np.float32)
+    vectors = np.empty((len(texts), encoder.space.dimension), np.float32)
     for start in range(0, len(order), BATCH):
         batch = order[start : start + BATCH]
-        labels[batch] = encoder.encode_all([texts[index] for index in batch])
-    return labels
+        vectors[batch] = encoder.encode_all([texts[index] for index in batch])
+    return vectors
 
 
 def _report(directory: Path, verdict: parity.Verdict, precision: str) -> None:

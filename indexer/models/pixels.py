@@ -38,10 +38,18 @@ _WELL_EXPOSED_WIDTH = 0.2
 _FULL_CONTRAST = 0.25
 """Standard deviation of luma; equal amounts of every grey have 0.29."""
 
-_COLOUR_SHARE = 0.08
-_NEUTRAL_SHARE = 0.2
-"""Black, white, grey and brown are in nearly every photo (shadows, sky, wood): they count only where there is much."""
-_NEUTRALS = frozenset({"black", "white", "grey", "brown"})
+_LEAST_SHARE = {"black": 0.25, "white": 0.25, "grey": 0.4, "brown": 0.35}
+_LEAST_COLOUR_SHARE = 0.05
+"""A hue counts from a small thing on; neutrals are in nearly every photo (shadows, sky, wood, stone) and count only
+where there is much of them."""
+_COLOURLESS_CHROMA = 4.0
+"""Half of what the eye calls a tint."""
+
+_DARK_MEDIAN = 0.22
+"""Half of the picture is darker: deep shadow."""
+_NIGHT_MEAN = 0.28
+_LAMP_LUMA, _LAMPS_SHARE, _STAGE_SHARE = 0.6, 0.002, 0.12
+"""Lamps and windows at night are bright but small; a lit subject before a black curtain is large."""
 
 _PANORAMA_ASPECT = 2.0
 _FLAT_SHARE = 0.5
@@ -71,23 +79,25 @@ def measure(
     `format` is the decoder's name of the content; `has_camera` says that the file names a camera, so it is no
     screenshot.
     """
-    luma = _luma(pixels)
+    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
     small = _shrink(pixels, COLOUR_SIDE / max(pixels.shape[:2]))
-    stats = _statistics(luma, _luma(small))
-    tags = [*_colour_tags(small), *_light_tags(_luma(small))]
-    if _is_screenshot(luma, width, height, format, has_camera=has_camera):
+    luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
+    stats = _statistics(grey, luma)
+    tags = [*_colour_tags(small), *_light_tags(luma)]
+    if not has_camera and format == "PNG" and _fills_a_screen(width, height) and _is_even(grey):
         tags.append(Tag(SCREENSHOT, 0.9, FORM_SOURCE))
     elif width >= _PANORAMA_ASPECT * height:
         tags.append(Tag(PANORAMA, 0.9, FORM_SOURCE))
     return stats, tuple(tags)
 
 
-def _statistics(luma: Luma, small: Luma) -> PixelStats:
-    sharpness = _between((_SOFT_BLUR - _blur(luma)) / (_SOFT_BLUR - _SHARP_BLUR))
+def _statistics(grey: Image, luma: Luma) -> PixelStats:
+    """Figures from the photo in grey (H, W), and from its small copy's luma."""
+    sharpness = _between((_SOFT_BLUR - _blur(grey)) / (_SOFT_BLUR - _SHARP_BLUR))
     # Mertens et al., "Exposure Fusion" (2007): how near each pixel is to the middle. An even spread of all greys
     # averages 0.49, which is as good as a photo gets, hence the doubling.
-    exposure = _between(2 * float(np.exp(-((small - 0.5) ** 2) / (2 * _WELL_EXPOSED_WIDTH**2)).mean()))
-    contrast = _between(float(small.std()) / _FULL_CONTRAST)
+    exposure = _between(2 * float(np.exp(-((luma - 0.5) ** 2) / (2 * _WELL_EXPOSED_WIDTH**2)).mean()))
+    contrast = _between(float(luma.std()) / _FULL_CONTRAST)
     return PixelStats(
         sharpness=round(sharpness, 4),
         exposure=round(exposure, 4),
@@ -95,35 +105,36 @@ def _statistics(luma: Luma, small: Luma) -> PixelStats:
         # A geometric mean: what fails in one respect is not saved by the others. Blur cannot be repaired, so it counts
         # as much as the other two together.
         quality=round(sharpness**0.5 * exposure**0.25 * contrast**0.25, 4),
-        brightness=round(float(small.mean()), 4),
-        perceptual_hash=difference_hash(luma),
+        brightness=round(float(luma.mean()), 4),
+        perceptual_hash=difference_hash(grey),
     )
 
 
-def difference_hash(luma: Luma) -> int:
-    """The 64-bit dHash (Krawetz, 2013): is each of 8 x 8 cells darker than its right neighbour? Signed, for SQLite."""
-    cells = cv2.resize(luma, (9, 8), interpolation=cv2.INTER_AREA)
+def difference_hash(grey: Image) -> int:
+    """The 64-bit dHash (Krawetz, 2013) of a grey image (H, W), signed for SQLite.
+
+    Each bit says whether one of 8 x 8 cells is darker than its right neighbour.
+    """
+    cells = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA)
     bits = np.packbits(cells[:, :-1] < cells[:, 1:])
     return int.from_bytes(bits.tobytes(), "big", signed=True)
 
 
-def _blur(luma: Luma) -> float:
-    """0 (sharp) to 1: how little of the detail another blur takes away.
+def _blur(grey: Image) -> float:
+    """Blur of a grey image (H, W), 0 (sharp) to 1: how much of the detail another blur leaves.
 
     Source: Crete et al., "The blur effect: perception and estimation with a new no-reference perceptual blur metric"
     (2007). Unlike the variance of the Laplacian it hardly depends on contrast or subject.
     """
-    scale = SHARPNESS_SIDE / min(luma.shape)
-    if scale < 1:
-        luma = np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.float32)
-    shares = []
-    for axis, kernel in ((0, (1, _BLUR_TAPS)), (1, (_BLUR_TAPS, 1))):
-        blurred = np.asarray(cv2.blur(luma, kernel), np.float32)
-        detail = np.abs(np.diff(luma, axis=axis))
-        lost = np.maximum(detail - np.abs(np.diff(blurred, axis=axis)), 0)
+    sharp = _shrink(grey, SHARPNESS_SIDE / min(grey.shape)).astype(np.float32)
+    kept = []
+    for image in (sharp, np.ascontiguousarray(sharp.T)):
+        blurred = cv2.blur(image, (_BLUR_TAPS, 1))
+        detail = cv2.absdiff(image[:, 1:], image[:, :-1])
+        lost = cv2.subtract(detail, cv2.absdiff(blurred[:, 1:], blurred[:, :-1]))
         total = float(detail.sum())
-        shares.append(1 - float(lost.sum()) / total if total else 1.0)
-    return max(shares)
+        kept.append(1 - float(np.maximum(lost, 0).sum()) / total if total else 1.0)
+    return max(kept)
 
 
 def _colour_tags(small: Image) -> list[Tag]:
@@ -131,35 +142,32 @@ def _colour_tags(small: Image) -> list[Tag]:
     tags = [
         Tag(name, round(share, 4), COLOUR_SOURCE)
         for name, share in colour_shares(lab).items()
-        if share >= (_NEUTRAL_SHARE if name in _NEUTRALS else _COLOUR_SHARE)
+        if share >= _LEAST_SHARE.get(name, _LEAST_COLOUR_SHARE)
     ]
     # Not the brightest value but nearly: compression leaves a few coloured specks in a black-and-white JPEG.
-    if float(np.quantile(chroma_of(lab), 0.99)) < 4:
+    if float(np.quantile(chroma_of(lab), 0.99)) < _COLOURLESS_CHROMA:
         tags.append(Tag(BLACK_AND_WHITE, 0.9, COLOUR_SOURCE))
     return tags
 
 
 def _light_tags(luma: Luma) -> list[Tag]:
-    median, lit = float(np.median(luma)), float((luma > 0.6).mean())
-    if median >= 0.22:
+    median, lit = float(np.median(luma)), float((luma > _LAMP_LUMA).mean())
+    if median >= _DARK_MEDIAN:
         return []
-    tags = [Tag(DARK, round(1 - median / 0.44, 4), LIGHT_SOURCE)]
-    if float(luma.mean()) < 0.28 and lit < 0.12:
-        tags.append(Tag(NIGHT, 0.8 if lit > 0.002 else 0.5, LIGHT_SOURCE))
+    tags = [Tag(DARK, round(1 - median / (2 * _DARK_MEDIAN), 4), LIGHT_SOURCE)]
+    if float(luma.mean()) < _NIGHT_MEAN and lit < _STAGE_SHARE:
+        tags.append(Tag(NIGHT, 0.8 if lit > _LAMPS_SHARE else 0.5, LIGHT_SOURCE))
     return tags
 
 
-def _is_screenshot(luma: Luma, width: int, height: int, kind: str, *, has_camera: bool) -> bool:
-    """Conservative: lossless, no camera, exactly a screen's size, and half of it even areas."""
-    if has_camera or kind != "PNG" or (min(width, height), max(width, height)) not in _SCREENS:
-        return False
-    even = (np.abs(np.diff(luma[:, :-1], axis=0)) < 1 / 512) & (np.abs(np.diff(luma[:-1], axis=1)) < 1 / 512)
-    return float(even.mean()) >= _FLAT_SHARE
+def _fills_a_screen(width: int, height: int) -> bool:
+    return (min(width, height), max(width, height)) in _SCREENS
 
 
-def _luma(pixels: Image) -> Luma:
-    """(H, W, 3) sRGB to luma (H, W) from 0 to 1 (ITU-R BT.601)."""
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
+def _is_even(grey: Image) -> bool:
+    """Whether half of the picture is areas of exactly one tone, as in interfaces and never in photos."""
+    corner = grey[:-1, :-1]
+    return float(((corner == grey[1:, :-1]) & (corner == grey[:-1, 1:])).mean()) >= _FLAT_SHARE
 
 
 def _shrink(pixels: Image, scale: float) -> Image:
