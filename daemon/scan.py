@@ -187,11 +187,18 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
     if folder.error is not None:
         scan.unreadable[folder.path] = _why(folder.error)
     skip = len(scan.root.rstrip("/")) + 1
-    sidecars = {entry.path for entry in folder.files if is_sidecar(entry.name)}
+    photos: list[os.DirEntry[str]] = []
+    sidecars: set[str] = set()
     for entry in folder.files:
+        if is_photo(entry.name):
+            if not rules.skips_file(entry.path[skip:]):
+                photos.append(entry)
+        elif is_sidecar(entry.name):
+            sidecars.add(entry.path)
+        elif entry.is_symlink() and not os.path.exists(entry.path):
+            scan.unreadable[entry.path] = "the link leads nowhere"  # perhaps to a folder on an unmounted disk
+    for entry in photos:
         path = entry.path
-        if not is_photo(entry.name) or rules.skips_file(path[skip:]):
-            continue
         try:
             status = entry.stat()
             if not stat.S_ISREG(status.st_mode):

@@ -77,7 +77,7 @@ def _read(folder: Folder, subfolders: list[str], links: list[str], root: str, ru
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 target = subfolders
-            elif entry.is_symlink() and entry.is_dir():
+            elif entry.is_symlink() and os.path.isdir(entry.path):
                 target = found_links
             else:
                 folder.files.append(entry)
