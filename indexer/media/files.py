@@ -7,15 +7,8 @@ import os
 import stat
 from dataclasses import dataclass
 
-from config.errors import EmptyFile, FileVanished, MediaError, TooLarge
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a single photo may cost."""
-
-    max_pixels: int
-    max_bytes: int
+from config.errors import EmptyFile, FileVanished, MediaError
+from indexer.media.limits import Limits, too_many_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +70,6 @@ def _read_up_to(descriptor: int, size: int) -> bytes:
 
 def _identity(status: os.stat_result) -> FileIdentity:
     return FileIdentity(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
-
-
-def too_many_bytes(size: int, limits: Limits) -> TooLarge:
-    """The error for a file of more bytes than the limit."""
-    return TooLarge(
-        f"The file has {size:,} bytes; the limit is {limits.max_bytes:,}.",
-        "Raise the limit in the settings if this is a real photo.",
-    )
 
 
 def _vanished(title: str) -> FileVanished:

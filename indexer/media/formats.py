@@ -53,8 +53,9 @@ _HEIF_BRANDS: Final = frozenset(
 )
 _LONGEST_FTYP: Final = 256
 
-_TIFF_HEADER: Final = 16
-"""Bytes, of the longer kind (BigTIFF)."""
+_TIFF_HEADER: Final = 8
+_BIG_TIFF_HEADER: Final = 16
+_BIG_TIFF_VERSION: Final = 43
 _NEW_SUBFILE_TYPE: Final = 254
 _PHOTOMETRIC: Final = 262
 _SUB_IFDS: Final = 330
@@ -129,7 +130,8 @@ def _is_raw_tiff(data: bytes) -> bool:
     if data[8:10] == b"CR":
         return True
     try:
-        directory = TiffImagePlugin.ImageFileDirectory_v2(data[:_TIFF_HEADER])
+        header = _BIG_TIFF_HEADER if _BIG_TIFF_VERSION in data[2:4] else _TIFF_HEADER
+        directory = TiffImagePlugin.ImageFileDirectory_v2(data[:header])
         stream = io.BytesIO(data)
         stream.seek(directory.next)
         directory.load(stream)

@@ -14,9 +14,10 @@ from PIL import Image
 from config.errors import DamagedFile, EmptyFile, TooLarge, UnsupportedFormat
 from indexer.media.border import DECODER_ERRORS
 from indexer.media.colour import to_srgb
-from indexer.media.files import FileIdentity, Limits, read_file, too_many_bytes
+from indexer.media.files import FileIdentity, read_file
 from indexer.media.formats import RAW, name_unknown, sniff
-from indexer.media.raw import SIDEWAYS, read_raw, too_many_pixels
+from indexer.media.limits import Limits, too_many_bytes, too_many_pixels
+from indexer.media.raw import SIDEWAYS, read_raw
 from indexer.media.tail import has_hole
 
 __all__ = ["MIN_SHORT_SIDE", "FileIdentity", "Limits", "Photo", "decode_photo", "read_file"]

@@ -11,7 +11,10 @@ from PIL import Image
 
 from config.errors import DamagedFile, TooLarge, UnsupportedFormat
 from indexer.media.border import DECODER_ERRORS
-from indexer.media.files import Limits
+from indexer.media.limits import Limits, too_many_pixels
+
+SIDEWAYS: Final = frozenset({5, 6, 7, 8})
+"""EXIF orientations that swap width and height."""
 
 _EXIF_ORIENTATION_OF_FLIP: Final = {0: 1, 3: 3, 5: 8, 6: 6}
 
@@ -89,15 +92,3 @@ def _short_side(preview: bytes | Image.Image) -> int:
             return min(image.size)
     except DECODER_ERRORS:
         return 0
-
-
-SIDEWAYS: Final = frozenset({5, 6, 7, 8})
-"""EXIF orientations that swap width and height."""
-
-
-def too_many_pixels(width: int, height: int, limits: Limits) -> TooLarge:
-    """The error for an image of more pixels than the limit."""
-    return TooLarge(
-        f"The image has {width:,} x {height:,} pixels; the limit is {limits.max_pixels:,}.",
-        "Raise the limit in the settings if this is a real photo.",
-    )
