@@ -114,7 +114,7 @@ def not_understood(term: Term) -> QueryError:
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:40]}…"  # noqa: PLR2004
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _type(term: Term, _: date) -> AnyOf | None:

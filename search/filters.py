@@ -11,9 +11,12 @@ from search.dates import Span
 Clause = tuple[str, list[object]]
 """SQL and the values it binds."""
 
+EVERYTHING = "1"
+"""The condition that all media fulfil."""
+
 
 def where(groups: Sequence[Sequence[Condition]]) -> Clause:
-    """The condition that every group holds through one of its conditions. No groups: true.
+    """The condition that every group holds through one of its conditions. No groups: `EVERYTHING`.
 
     What is unknown about a photo fulfils no condition, and so every negated one: -camera:canon keeps photos that
     name no camera.
@@ -27,7 +30,7 @@ def where(groups: Sequence[Sequence[Condition]]) -> Clause:
             parts.append(f"NOT ifnull({sql}, 0)" if condition.negated else f"({sql})")
             values += bound
         clauses.append(f"({' OR '.join(parts)})")
-    return " AND ".join(clauses) or "1", values
+    return " AND ".join(clauses) or EVERYTHING, values
 
 
 def fts_expression(tokens: Sequence[str], operator: str = "AND") -> str:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.records import Analysis, Failure, Kind, Space, Stage
-from search.catalog import files, fulltext, jobs, reads, results
+from search.catalog import candidates, files, fulltext, jobs, reads, results
 from search.catalog.database import Database
-from search.catalog.rows import Counts, FileStat, KnownFile, PhotoRow, Problem, TextMatch, Vectors, Work
+from search.catalog.rows import Brief, Counts, FileStat, KnownFile, PhotoRow, Problem, TextMatch, Vectors, Work
 
 FILE_NAME = "catalog.sqlite3"
 
@@ -156,19 +156,42 @@ class Catalog:
         with self._database.read() as db:
             return reads.photos(db, media_ids)
 
-    def text_matches(self, match: str, limit: int) -> list[TextMatch]:
-        """The best searchable media for an FTS5 MATCH expression, best first.
+    def text_matches(
+        self, match: str, limit: int, where: str = "1", parameters: Sequence[object] = ()
+    ) -> list[TextMatch]:
+        """The best searchable media for an FTS5 MATCH expression that fulfil a condition on `m`, best first.
 
         Words from outside must come quoted: a syntax error raises sqlite3.OperationalError.
         """
         with self._database.read() as db:
-            return fulltext.matches(db, match, limit)
+            return fulltext.matches(db, match, limit, where, parameters)
 
     def select_media(self, where: str, parameters: Sequence[object] = ()) -> NDArray[np.int64]:
         """Ids, ascending, of the searchable media (described, with a live path) that fulfil an SQL condition on the
         media row `m`; values are bound from `parameters`."""
         with self._database.read() as db:
             return reads.select_media(db, where, parameters)
+
+    def brief(self, media_ids: Collection[int]) -> dict[int, Brief]:
+        """What ranking needs of each of these media; those that search must not show are left out."""
+        with self._database.read() as db:
+            return candidates.brief(db, media_ids)
+
+    def listed(self, where: str, parameters: Sequence[object], *, order: str, limit: int) -> list[Brief]:
+        """The first `limit` searchable media that fulfil a condition on `m`, by "date" (newest first), "-date" or
+        "quality"."""
+        with self._database.read() as db:
+            return candidates.listed(db, where, parameters, order, limit)
+
+    def tagged(self, name: str, where: str, parameters: Sequence[object], *, limit: int) -> list[tuple[int, float]]:
+        """(media id, confidence) of the `limit` searchable media surest to have a tag that fulfil a condition."""
+        with self._database.read() as db:
+            return candidates.tagged(db, name, where, parameters, limit)
+
+    def tags_among(self, names: Collection[str], media_ids: Collection[int]) -> list[tuple[int, str, float]]:
+        """(media id, tag, confidence): which of these media have which of these tags."""
+        with self._database.read() as db:
+            return candidates.tags_among(db, names, media_ids)
 
     # What the vector index asks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from search.catalog.rows import TextMatch
 from search.catalog.sql import IN_IDS, VISIBLE, id_list
@@ -63,24 +63,27 @@ def rewrite(db: sqlite3.Connection, media_ids: Collection[int]) -> None:
     )
 
 
-def matches(db: sqlite3.Connection, match: str, limit: int) -> list[TextMatch]:
-    """The best `limit` media for an FTS5 MATCH expression, best first."""
+def matches(
+    db: sqlite3.Connection, match: str, limit: int, where: str = "1", parameters: Sequence[object] = ()
+) -> list[TextMatch]:
+    """The best `limit` media for an FTS5 MATCH expression that fulfil a condition on `m`, best first."""
+    filtered = "" if where == "1" else f"AND rowid IN (SELECT m.id FROM media m WHERE {where})"
     weights = ", ".join(str(weight) for weight in COLUMN_WEIGHTS.values())
     ranked = db.execute(
-        f"SELECT rowid, -bm25(fulltext, {weights}) AS score FROM fulltext WHERE fulltext MATCH ?"
+        f"SELECT rowid, -bm25(fulltext, {weights}) AS score FROM fulltext WHERE fulltext MATCH ? {filtered}"
         " ORDER BY score DESC, rowid LIMIT ?",
-        (match, limit),
+        (match, *parameters, limit),
     ).fetchall()
     # highlight() marks the matching words; a column with a mark has matched. Asked for the best rows only,
     # because it reads and tokenises the whole text of each.
     marked = ", ".join(
         f"instr(highlight(fulltext, {number}, char(1), ''), char(1)) > 0" for number in range(len(COLUMN_WEIGHTS))
     )
-    where = {
+    columns = {
         media_id: tuple(column for column, hit in zip(COLUMN_WEIGHTS, hits, strict=True) if hit)
         for media_id, *hits in db.execute(
             f"SELECT rowid, {marked} FROM fulltext WHERE fulltext MATCH ? AND rowid {IN_IDS}",
             (match, id_list(media_id for media_id, _ in ranked)),
         )
     }
-    return [TextMatch(media_id, score, where[media_id]) for media_id, score in ranked]
+    return [TextMatch(media_id, score, columns[media_id]) for media_id, score in ranked]

@@ -135,6 +135,16 @@ class PhotoRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Brief:
+    """What ranking needs to know of a media file."""
+
+    media_id: int
+    taken_at: str | None
+    quality: float | None
+    perceptual_hash: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TextMatch:
     """A media file whose words match."""
 

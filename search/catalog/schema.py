@@ -97,7 +97,7 @@ CREATE TABLE tag (
     confidence REAL NOT NULL,
     PRIMARY KEY (segment_id, stage, name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX tag_name ON tag (name, segment_id);
+CREATE INDEX tag_name ON tag (name, confidence, segment_id);
 
 CREATE TABLE space (
     id INTEGER PRIMARY KEY,

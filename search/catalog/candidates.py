@@ -1,0 +1,58 @@
+"""What ranking asks about many media at once: little of each, and only of those that search may show."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+
+from search.catalog.rows import Brief
+from search.catalog.sql import IN_IDS, VISIBLE, id_list
+
+ORDERS = {
+    "date": "m.taken_at IS NULL, m.taken_at DESC, m.id DESC",
+    "-date": "m.taken_at IS NULL, m.taken_at, m.id",
+    "quality": "m.quality IS NULL, m.quality DESC, m.id DESC",
+}
+"""How media can be listed; what is unknown comes last."""
+
+_COLUMNS = "m.id, m.taken_at, m.quality, m.perceptual_hash"
+
+
+def brief(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, Brief]:
+    """What ranking needs of each of these media; those that search must not show are left out."""
+    rows = db.execute(f"SELECT {_COLUMNS} FROM media m WHERE m.id {IN_IDS} AND {VISIBLE}", (id_list(media_ids),))
+    return {row[0]: Brief(*row) for row in rows}
+
+
+def listed(db: sqlite3.Connection, where: str, parameters: Sequence[object], order: str, limit: int) -> list[Brief]:
+    """The first `limit` media in one of `ORDERS` that fulfil an SQL condition on `m`."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM media m WHERE {VISIBLE} AND ({where}) ORDER BY {ORDERS[order]} LIMIT ?",
+        (*parameters, limit),
+    )
+    return [Brief(*row) for row in rows]
+
+
+def tagged(
+    db: sqlite3.Connection, name: str, where: str, parameters: Sequence[object], limit: int
+) -> list[tuple[int, float]]:
+    """The `limit` media surest to have a tag, and that fulfil an SQL condition on `m`: (media id, confidence)."""
+    rows = db.execute(
+        "SELECT m.id, tag.confidence FROM tag JOIN segment ON segment.id = tag.segment_id"
+        f" JOIN media m ON m.id = segment.media_id WHERE tag.name = ? AND {VISIBLE} AND ({where})"
+        " ORDER BY tag.confidence DESC LIMIT ?",
+        (name, *parameters, limit),
+    )
+    return list(rows)
+
+
+def tags_among(
+    db: sqlite3.Connection, names: Collection[str], media_ids: Collection[int]
+) -> list[tuple[int, str, float]]:
+    """Which of these media have which of these tags: (media id, name, confidence)."""
+    rows = db.execute(
+        "SELECT segment.media_id, tag.name, max(tag.confidence) FROM segment JOIN tag ON tag.segment_id = segment.id"
+        f" WHERE segment.media_id {IN_IDS} AND tag.name IN ({', '.join('?' * len(names))}) GROUP BY 1, 2",
+        (id_list(media_ids), *names),
+    )
+    return list(rows)

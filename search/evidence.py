@@ -1,0 +1,168 @@
+"""Gathers what speaks for photos: their meaning, the words written about them, their likeness to an example."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.vocabulary import COLOURS
+from search.calibration import Calibration
+from search.catalog import Catalog
+from search.filters import Clause, fts_expression
+from search.query import FreeText
+from search.ranking import Evidence
+from search.vectors import VectorIndex
+from search.wording import Wording, singular, take_apart
+
+Encode = Callable[[str], NDArray[np.float32]]
+
+PIXEL_BONUS = 0.12
+"""For each colour, light or form asked for and seen. In the builtin space a photo of a cat and one of something else
+lie about 0.3 apart: two such bonuses order the cats, and lift nothing else above them."""
+TAG_BONUS = 0.1
+"""Times a tag's confidence, where the text names the tag. Less than a colour's: the vector says it too."""
+DATE_BONUS = 0.12
+COLOUR_BONUS = 0.06
+"""For a photo of all the same colours as the example."""
+MAX_NAMES = 24
+_WRITTEN = ("title", "description", "keywords", "people", "path", "camera")
+"""Where words stand that no network guessed. Tags are matched by their whole names: a hot dog is no dog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which photos may answer, and how deep to look."""
+
+    where: Clause
+    """An SQL condition on the media row `m`."""
+    allowed: NDArray[np.int64] | None
+    """The ids that fulfil it; None: all do."""
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gatherer:
+    """Asks the catalog and the index. Stateless, so safe to use from many threads."""
+
+    catalog: Catalog
+    index: VectorIndex
+    encode: Encode
+    calibration: Calibration
+
+    def by_words(self, text: FreeText, scope: Scope) -> dict[int, Evidence]:
+        """Photos about which every word is written, at least one of them by other than a network."""
+        content = take_apart(text.words).content
+        expression = f"({{{' '.join(_WRITTEN)}}} : ({fts_expression(content, 'OR')})) AND ({fts_expression(content)})"
+        matches = self.catalog.text_matches(expression, scope.depth, *scope.where)
+        return {
+            match.media_id: Evidence(match.score, sure=True, reasons=[f"words in the {_and(match.columns)}"])
+            for match in matches
+        }
+
+    def by_meaning(self, text: FreeText, scope: Scope) -> dict[int, Evidence]:
+        """Photos near the text's vector, or with tags it names; better if they have its colours or are of its time."""
+        wording = take_apart(text.words)
+        vector = self.encode(wording.meaning) if self.knows(wording) else None
+        found = self._nearest(vector, wording, scope)
+        tags = self._tags(wording, scope)
+        if vector is not None:
+            found |= self._similarities(vector, [media_id for media_id in tags if media_id not in found])
+        ranking = {media_id: Evidence(similarity) for media_id, similarity in found.items()}
+        for media_id in tags:
+            ranking.setdefault(media_id, Evidence())
+        seen: defaultdict[int, dict[str, float]] = defaultdict(dict)
+        for media_id, name, confidence in self.catalog.tags_among([*wording.pixel_tags, *wording.names], list(ranking)):
+            seen[media_id][name] = confidence
+        for media_id, names in seen.items():
+            _credit(ranking[media_id], names, wording)
+        if text.when is not None:
+            self._prefer_time(ranking, text)
+        return ranking
+
+    def by_example(self, media_id: int, scope: Scope) -> dict[int, Evidence]:
+        """Photos near another photo, itself left out; better if they have its colours."""
+        vectors = self.catalog.vectors_of_media(self.index.space, [media_id]).data.astype(np.float32)
+        if not len(vectors):
+            return {}
+        near = self.index.search(vectors.mean(axis=0), scope.depth + 1, allowed=scope.allowed)
+        ranking = {other: Evidence(similarity) for other, similarity in near if other != media_id}
+        colours: defaultdict[int, set[str]] = defaultdict(set)
+        for other, name, _ in self.catalog.tags_among(COLOURS, [media_id, *ranking]):
+            colours[other].add(name)
+        own = colours[media_id]
+        for other, one in ranking.items():
+            shared = own & colours[other]
+            if shared:
+                one.bonus = COLOUR_BONUS * len(shared) / len(own | colours[other])
+                one.reasons.append(f"the same colours: {', '.join(sorted(shared))}")
+        return ranking
+
+    def knows(self, wording: Wording) -> bool:
+        """Whether the space can place the text at all."""
+        return bool(wording.meaning) and not set(wording.names or wording.content) <= self.calibration.blind
+
+    def _nearest(self, vector: NDArray[np.float32] | None, wording: Wording, scope: Scope) -> dict[int, float]:
+        if vector is None:
+            return {}
+        found = dict(self.index.search(vector, scope.depth, allowed=scope.allowed))
+        if wording.pixel_tags:
+            # The photos that have all the colours may lie deeper than we look: look among them alone.
+            where, values = scope.where
+            for tag in wording.pixel_tags:
+                where += " AND m.id IN (SELECT media_id FROM segment JOIN tag ON tag.segment_id = segment.id"
+                where += " WHERE tag.name = ?)"
+                values = [*values, tag]
+            having = self.catalog.select_media(where, values)
+            if len(having):
+                found |= dict(self.index.search(vector, scope.depth, allowed=having))
+        return found
+
+    def _tags(self, wording: Wording, scope: Scope) -> set[int]:
+        """Media with a tag that the text names; with what pixels tell only if the text names nothing else."""
+        names = wording.names[:MAX_NAMES] or wording.pixel_tags
+        where, values = scope.where
+        return {
+            media_id for name in names for media_id, _ in self.catalog.tagged(name, where, values, limit=scope.depth)
+        }
+
+    def _similarities(self, vector: NDArray[np.float32], media_ids: Sequence[int]) -> dict[int, float]:
+        rows = self.catalog.vectors_of_media(self.index.space, media_ids)
+        scores = rows.data.astype(np.float32) @ vector
+        return dict(zip(rows.media_ids.tolist(), scores.tolist(), strict=True))
+
+    def _prefer_time(self, ranking: dict[int, Evidence], text: FreeText) -> None:
+        if text.when is None:
+            return
+        start, end = text.when.start.isoformat(), text.when.end.isoformat()
+        for media_id, row in self.catalog.brief(list(ranking)).items():
+            if row.taken_at and start <= row.taken_at < end:
+                ranking[media_id].bonus += DATE_BONUS
+                ranking[media_id].reasons.append(f"taken {row.taken_at[:10]}")
+
+
+def _credit(one: Evidence, names: dict[str, float], wording: Wording) -> None:
+    """Add what a photo's tags say about a text to what speaks for the photo."""
+    pixels = [name for name in wording.pixel_tags if name in names]
+    named = [name for name in wording.names if name in names]
+    one.bonus += PIXEL_BONUS * len(pixels)
+    one.bonus += TAG_BONUS * max((names[name] for name in named), default=0.0)
+    one.reasons += [f"tag: {name}" for name in dict.fromkeys([*named, *pixels])]
+    if wording.names:
+        said = {singular(word) for name in named for word in name.split()}
+        rest = [word for name in wording.names if " " not in name for word in [name]]
+        one.sure = bool(named) and all(singular(word) in said for word in rest) and _all(pixels, wording.pixel_tags)
+    else:
+        one.sure = _all(pixels, wording.pixel_tags)
+        one.bonus += TAG_BONUS * sum(names[name] for name in pixels)
+
+
+def _all(have: Collection[str], wanted: Collection[str]) -> bool:
+    return len(have) == len(wanted)
+
+
+def _and(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

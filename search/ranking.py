@@ -1,0 +1,75 @@
+"""From what speaks for each photo to an order: the relevance cut-off, and several rankings fused into one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+RANK_CONSTANT = 60
+"""Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods"
+(2009): their k, which keeps the first few ranks from deciding alone."""
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What speaks for one photo being an answer."""
+
+    similarity: float = 0.0
+    """Cosine to what is asked for; in a ranking of words, how well they match."""
+    bonus: float = 0.0
+    """Added to order photos; it makes none relevant by itself."""
+    sure: bool = False
+    """Relevant whatever its similarity: all that is asked for is written about it."""
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def strength(self) -> float:
+        """What a ranking orders by."""
+        return self.similarity + self.bonus
+
+
+Ranking = Mapping[int, Evidence]
+"""Media id to what speaks for it."""
+
+
+def relevant(ranking: Ranking, share: float) -> dict[int, Evidence]:
+    """What reaches the given share of the best strength, or is sure.
+
+    The range of cosines moves with the query, so the cut is relative to the query's best.
+    """
+    least = share * max((one.strength for one in ranking.values()), default=0.0)
+    return {media_id: one for media_id, one in ranking.items() if one.sure or one.strength >= least}
+
+
+def best_similarity(ranking: Ranking) -> float:
+    """The highest similarity without bonuses; 1 where a photo is sure, 0 where there is none."""
+    return max((1.0 if one.sure else one.similarity for one in ranking.values()), default=0.0)
+
+
+def ordered(ranking: Ranking) -> list[int]:
+    """Media ids, strongest first."""
+    return sorted(ranking, key=lambda media_id: (-ranking[media_id].strength, media_id))
+
+
+def fuse(rankings: Sequence[Ranking]) -> list[tuple[int, float]]:
+    """Reciprocal rank fusion: (media id, score), best first. 1 is the score of what every ranking puts first.
+
+    All rankings weigh the same: each holds only what passed its own cut-off, so to be in one at all means something.
+    """
+    used = [ranking for ranking in rankings if ranking]
+    scores: dict[int, float] = {}
+    for ranking in used:
+        for rank, media_id in enumerate(ordered(ranking), 1):
+            scores[media_id] = scores.get(media_id, 0.0) + (RANK_CONSTANT + 1) / (RANK_CONSTANT + rank) / len(used)
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+def merge(rankings: Sequence[Ranking]) -> dict[int, Evidence]:
+    """Alternatives (OR): what speaks most for each photo counts."""
+    merged: dict[int, Evidence] = {}
+    for ranking in rankings:
+        for media_id, one in ranking.items():
+            known = merged.get(media_id)
+            if known is None or (one.sure, one.strength) > (known.sure, known.strength):
+                merged[media_id] = one
+    return merged

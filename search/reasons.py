@@ -1,0 +1,53 @@
+"""Why a photo is an answer, in words for a person."""
+
+from __future__ import annotations
+
+from search.catalog import PhotoRow
+from search.conditions import Condition
+from search.query import Query
+from search.ranking import Evidence
+
+MAX_LIKENESSES = 3
+NETWORK = "imagenet"
+
+
+def explain(row: PhotoRow, evidence: Evidence | None, query: Query) -> tuple[str, ...]:
+    """The reasons, most telling first. At least one."""
+    reasons = list(evidence.reasons) if evidence else []
+    likenesses = [tag.name for tag in row.tags if tag.source == NETWORK][:MAX_LIKENESSES]
+    if evidence is not None and evidence.similarity > 0:
+        if likenesses:
+            reasons.append(f"looks like: {', '.join(likenesses)}")
+        elif not reasons:
+            reasons.append(f"near in meaning ({evidence.similarity:.2f})")
+    for group in query.groups:
+        for condition in group:
+            if not condition.negated and (said := _filter(row, condition)):
+                reasons.append(said)
+    if not reasons:
+        reasons.append(_listed(row))
+    return tuple(dict.fromkeys(reasons))
+
+
+def _filter(row: PhotoRow, condition: Condition) -> str | None:
+    """What about the photo fulfils a filter; None if only the filter itself could be repeated."""
+    info = row.info
+    if info is None:
+        return None
+    facts = {
+        "after": info.taken_at and f"taken {info.taken_at[:10]}",
+        "before": info.taken_at and f"taken {info.taken_at[:10]}",
+        "date": info.taken_at and f"taken {info.taken_at[:10]}",
+        "camera": info.camera and f"camera: {info.camera}",
+        "lens": info.lens and f"lens: {info.lens}",
+        "rating": info.rating is not None and f"rated {info.rating}",
+    }
+    fact = facts.get(condition.name)
+    if fact:
+        return f"{fact} matches {condition.typed}"
+    return f"matches {condition.typed}" if condition.name in ("tag", "path", "words", "type") else None
+
+
+def _listed(row: PhotoRow) -> str:
+    taken = row.info.taken_at if row.info else None
+    return f"taken {taken[:10]}" if taken else "no date known"
