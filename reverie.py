@@ -16,6 +16,7 @@ from pathlib import Path
 
 from config.errors import ReverieError
 
+FAILED = 3
 INTERRUPTED = 130
 
 DESCRIPTION = """\
@@ -90,6 +91,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (`head`, `less`) has seen enough. Point stdout elsewhere so that the flush at exit is quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if os.environ.get("REVERIE_LOGGING__LEVEL", "").lower() == "debug":
+            raise
+        sys.stderr.write(
+            f"reverie: Something went wrong that we did not foresee ({type(error).__name__}: {error}).\n"
+            "  Please report it with what REVERIE_LOGGING__LEVEL=debug adds to this.\n"
+        )
+        return FAILED
 
 
 def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:

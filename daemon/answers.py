@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from search.authored import Authored
 from search.engine import Answer, Engine
 
 from config.errors import ReverieError
 from config.paths import Paths, thumbnail_path
 from indexer.models.builtin import SPACE, describe_models, load_text_encoder
 from indexer.models.text import TextEncoder
+from search.authored import Authored
 from search.catalog import Catalog, PhotoRow
 from search.messages import PhotoMessage, ProblemMessage, ResultMessage, SearchMessage, StatusMessage
 from search.query import parse
@@ -45,8 +45,8 @@ class Answers:
         self.paths = paths
         self.catalog = catalog
         self.index = VectorIndex(catalog, SPACE, paths.library)
-        self.authored = Authored(paths.authored)
-        self._engine = Engine(catalog, self.index, self._encode, now=datetime.datetime.now)
+        self.authored = Authored(paths.library)
+        self._engine = Engine(catalog, self.index, self._encode)
         self._encoder: TextEncoder | None = None
         self._encoder_lock = threading.Lock()
         self._last_question = time.monotonic()
@@ -54,7 +54,7 @@ class Answers:
     def search(self, text: str, *, limit: int, everything: bool) -> SearchMessage:
         """Raises QueryError for a query that cannot be understood."""
         began = time.perf_counter()
-        query = parse(text, today=datetime.date.today(), saved=self.authored.saved_search)
+        query = parse(text, today=datetime.date.today(), saved=self._saved)
         answer = self._engine.search(query, limit=query.limit or limit, everything=everything)
         return self._message(answer, began)
 
@@ -77,16 +77,19 @@ class Answers:
         return self.show(path)
 
     def save(self, name: str, query: str) -> None:
-        """Keep a query under a name, for `reverie search @name`. An empty query forgets the name."""
+        """Keep a query under a name, for `reverie search @name`. An empty query forgets the name.
+
+        Raises QueryError for a query that cannot be understood.
+        """
         if not query:
             self.authored.delete_search(name)
             return
-        parse(query, today=datetime.date.today(), saved=self.authored.saved_search)
+        parse(query, today=datetime.date.today(), saved=self._saved)
         self.authored.save_search(name, query)
 
     def saved(self) -> dict[str, str]:
         """Every saved search, by name."""
-        return dict(self.authored.saved_searches())
+        return self.authored.saved_searches()
 
     def status(self, runtime: str | None) -> StatusMessage:
         """The state of the library; the service adds its own."""
@@ -105,8 +108,8 @@ class Answers:
                 {
                     "name": card.name,
                     "task": card.task,
-                    "package": card.file.package,
-                    "version": card.file.version,
+                    "package": card.package,
+                    "version": card.version,
                     "licence": card.licence,
                 }
                 for card in describe_models()
@@ -128,6 +131,9 @@ class Answers:
             if self._encoder is not None and time.monotonic() - self._last_question > idle_seconds:
                 self._encoder = None
                 logger.info("no question for %.0f s: the text encoder is unloaded", idle_seconds)
+
+    def _saved(self, name: str) -> str | None:
+        return self.authored.saved_searches().get(name)
 
     def _encode(self, text: str) -> NDArray[np.float32]:
         with self._encoder_lock:

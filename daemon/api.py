@@ -220,7 +220,8 @@ async def _body(request: Request, kind: type[_T]) -> _T:
 
 def _required(request: Request, name: str) -> str:
     """A query parameter, with bytes that are not UTF-8 kept as surrogate escapes, as paths need."""
-    values = parse_qs(request.scope["query_string"].decode("latin-1"), errors="surrogateescape").get(name)
+    query: str = request.scope["query_string"].decode("latin-1")
+    values = parse_qs(query, errors="surrogateescape").get(name)
     if not values:
         raise HTTPException(400, f"The parameter {name!r} is missing.")
     return values[0]

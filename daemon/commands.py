@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 from config.errors import NoService
 from config.settings import Settings, load
 from daemon import doctor, installer
+from daemon.journal import journal_handler
+from daemon.render import duration
 from search.client import Client
 from search.messages import ProgressMessage
 
@@ -84,12 +86,13 @@ def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
     paths = absolute(args.paths or settings.folders)
     if not paths:
         raise NoSuchPath("There is nothing to index.", "Name folders: `reverie index ~/Pictures`.")
+    began = time.monotonic()
     client = Client(settings.paths.socket, timeout=settings.socket.timeout_seconds)
     messages = cast(Iterator[ProgressMessage], client.stream("/v1/index", {"paths": paths}))
     try:
         first = next(messages)
     except NoService:
-        return _index_here(args, out, settings, paths)
+        return _index_here(args, out, settings, paths, began)
     from daemon.progress_bar import ProgressBar  # noqa: PLC0415
 
     with ProgressBar() as bar:
@@ -97,16 +100,16 @@ def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
         bar.show(first)
         for last in messages:
             bar.show(last)
-    return _conclude(args, out, last)
+    return _conclude(args, out, last, began)
 
 
-def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths: Sequence[str]) -> int:
+def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths: Sequence[str], began: float) -> int:
     """Index in this process, as the only writer of the library."""
     from daemon.indexing import Indexing  # noqa: PLC0415
     from daemon.lock import LibraryLock  # noqa: PLC0415
     from daemon.progress_bar import ProgressBar  # noqa: PLC0415
 
-    _log_to_stderr(logging.WARNING)
+    _log_to_stderr(logging.WARNING, {})
     interrupted = threading.Event()
 
     def interrupt(_: int, __: FrameType | None) -> None:
@@ -128,18 +131,20 @@ def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths
     if interrupted.is_set():
         sys.stderr.write("Interrupted. What is done is kept; run the same command to go on.\n")
         return INTERRUPTED
-    return _conclude(args, out, last)
+    return _conclude(args, out, last, began)
 
 
-def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage) -> int:
+def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage, began: float) -> int:
+    done, seconds = last["done"] - last["failed"], time.monotonic() - began
     if args.json:
-        out.write(json.dumps(last) + "\n")
+        out.write(json.dumps({**last, "seconds": round(seconds, 2)}) + "\n")
+        return DONE
+    if done:
+        out.write(f"{done:,} photos indexed in {duration(seconds)} ({done / seconds:.1f} photos/s).")
     else:
-        done = last["done"] - last["failed"]
-        rate = f" at {last['photos_per_second']:.1f} photos/s" if last["photos_per_second"] else ""
-        out.write(f"{done:,} photos indexed{rate}." if done else "Everything is up to date.")
-        failed = f" {last['failed']:,} could not be read: `reverie status` says why." if last["failed"] else ""
-        out.write(f"{failed}\n")
+        out.write("Everything is up to date.")
+    failed = f" {last['failed']:,} could not be indexed: `reverie status` says why." if last["failed"] else ""
+    out.write(f"{failed}\n")
     return DONE
 
 
@@ -147,7 +152,7 @@ def _run(args: argparse.Namespace, settings: Settings, environ: Mapping[str, str
     from daemon.intake import absolute  # noqa: PLC0415
     from daemon.service import Service  # noqa: PLC0415
 
-    _log_to_stderr(logging.getLevelNamesMapping()[settings.logging.level.upper()])
+    _log_to_stderr(logging.getLevelNamesMapping()[settings.logging.level.upper()], environ)
     # A configured folder may be an unmounted disk, which the watcher reports; one named here is a typing error.
     folders = dict.fromkeys([*map(str, settings.folders), *absolute(args.paths)])
     if not folders:
@@ -173,8 +178,10 @@ def _retry(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
     return DONE
 
 
-def _log_to_stderr(level: int) -> None:
-    """systemd and people both read standard error; the journal adds the time, so we do not under it."""
-    under_systemd = "JOURNAL_STREAM" in os.environ
-    layout = "%(levelname)s %(name)s: %(message)s" if under_systemd else "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=level, format=layout, stream=sys.stderr)
+def _log_to_stderr(level: int, environ: Mapping[str, str]) -> None:
+    """To the journal under systemd, with its priorities; else plainly to standard error."""
+    handler = journal_handler(environ)
+    if handler is None:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])

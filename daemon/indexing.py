@@ -16,7 +16,7 @@ from config.settings import Settings
 from daemon.answers import Answers
 from daemon.identify import Identifier
 from daemon.intake import Intake
-from daemon.progress import Progress
+from daemon.progress import Pace, Progress
 from daemon.protocol import Setup
 from daemon.scheduler import Scheduler
 from daemon.supervisor import Supervisor
@@ -48,6 +48,7 @@ class Indexing:
         self.catalog.release_running()
         self.catalog.ensure_jobs(STAGES)
         self.answers = Answers(paths, self.catalog)
+        self.answers.authored.mirror_into(self.catalog)
         self.progress = Progress(time.monotonic)
         self._wake = threading.Event()
         self.intake = Intake(self.catalog, settings.watch, recorded=self._wake.set)
@@ -113,16 +114,18 @@ class Indexing:
             time.sleep(min(wait or WAIT_SECONDS, WAIT_SECONDS))  # files are settling, or wait for another attempt
         report(self.report("done"))
 
-    def report(self, state: str) -> ProgressMessage:
-        """How far the work is."""
+    def report(self, state: str, since: Pace | None = None) -> ProgressMessage:
+        """How far the work is, counted from the start or from an earlier reading of the pace."""
         counts = self.catalog.counts()
         pace = self.progress.pace()
         waiting = counts.unidentified + counts.pending + counts.running
+        failed = pace.failed - (since.failed if since else 0)
+        done = failed + pace.finished - (since.finished if since else 0)
         return {
             "state": state,
-            "done": pace.finished + pace.failed,
-            "total": pace.finished + pace.failed + waiting + self.intake.settling,
-            "failed": pace.failed,
+            "done": done,
+            "total": done + waiting + self.intake.settling,
+            "failed": failed,
             "photos_per_second": round(pace.photos_per_second, 2),
             "eta_seconds": round(waiting / pace.photos_per_second, 1) if pace.photos_per_second else None,
         }

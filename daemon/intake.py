@@ -15,11 +15,11 @@ from pathlib import Path
 
 from config.errors import ReverieError
 from config.schema import Watch
+from daemon.hints import Hint
 from daemon.identify import note_odd_name
 from daemon.ignore import IgnoreRules
 from daemon.scan import Changes, compare, look, scan_root
 from daemon.settle import SettleTracker
-from daemon.watcher import Hint
 from indexer.media.formats import is_photo
 from search.catalog import Catalog, FileStat
 
@@ -59,17 +59,18 @@ class Intake:
         """Why the last scan of a root could not see all of it, if so."""
         return self._obstacles.get(root)
 
-    def scan(self, path: str, *, below: str | None = None) -> None:
+    def scan(self, path: str, *, below: str | None = None) -> bool:
         """Compare a root (or only the folder `below` it) with the catalog, or look at a single file.
 
         Files that have not changed for the quiet time are recorded at once; others have to settle.
+        Returns whether anything differed.
 
         Raises:
             NoSuchPath: a single file that is no photo.
         """
         if below is None and not os.path.isdir(path) and os.path.lexists(path):
             self._scan_file(path)
-            return
+            return True
         scan = scan_root(path, self.rules, below)
         changes = compare(scan, self._catalog.known_files(below or path))
         if below is None:
@@ -89,13 +90,14 @@ class Intake:
             self._record(settled)
         if changes.changed or changes.missing:
             logger.info("%s: %d new or changed, %d gone", path, len(changes.changed), len(changes.missing))
+        return bool(changes.changed or changes.missing)
 
     def hint(self, hint: Hint) -> None:
         """Look where a watcher says that something happened."""
-        if hint.path is None or hint.kind != "file":
-            self.scan(hint.root, below=hint.path)
-        else:
+        if hint.kind == "file" and hint.path is not None:
             self._observe(hint.path, renamed=hint.renamed, writing=hint.writing)
+        else:
+            self.scan(hint.root, below=hint.path)
 
     def look_again(self, path: str) -> None:
         """A file is not what it was: let it settle afresh."""
@@ -166,7 +168,7 @@ def absolute(paths: Iterable[str | Path]) -> list[str]:
     Raises:
         NoSuchPath: one of them does not exist.
     """
-    found = {}
+    found: dict[str, None] = {}
     for path in paths:
         whole = os.path.abspath(os.path.expanduser(path))
         if not os.path.lexists(whole):

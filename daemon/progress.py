@@ -12,6 +12,9 @@ from indexer.records import Analysis
 WINDOW_SECONDS = 30.0
 """The rate is that of the last half minute: long enough to be steady, short enough to follow a change."""
 
+LEAST_SECONDS = 2.0
+"""A rate over less than this says more about the batch size than about the speed."""
+
 LIMITS = {
     "read": "reading files (the disk or the network share)",
     "decode": "decoding photos (the CPU)",
@@ -28,7 +31,7 @@ class Pace:
     """A reading of the recent past."""
 
     photos_per_second: float
-    """Zero when nothing finished within the window."""
+    """Zero when too little finished within the window to tell."""
     seconds_per_step: Mapping[str, float]
     """Mean seconds a photo spends in each step, summed over threads."""
     bottleneck: str | None
@@ -67,7 +70,7 @@ class Progress:
             recent = list(self._recent)
             finished, failed = self._finished, self._failed
         photos = sum(count for _, count, _ in recent[1:])
-        span = recent[-1][0] - recent[0][0] if recent else 0.0
+        span = self._clock() - recent[0][0] if recent else 0.0
         total = sum(count for _, count, _ in recent)
         steps: dict[str, float] = {}
         for _, _, seconds in recent:
@@ -75,7 +78,7 @@ class Progress:
                 steps[step] = steps.get(step, 0.0) + spent
         slowest = max(steps, key=lambda step: steps[step], default=None)
         return Pace(
-            photos_per_second=photos / span if span > 0 else 0.0,
+            photos_per_second=photos / span if span > LEAST_SECONDS else 0.0,
             seconds_per_step={step: spent / total for step, spent in steps.items()} if total else {},
             bottleneck=None if slowest is None else LIMITS.get(slowest, slowest),
             finished=finished,

@@ -20,11 +20,12 @@ from config.errors import CatalogError, ModelError, ReverieError
 from config.settings import Settings
 from config.version import current_version
 from daemon.api import build_app
+from daemon.hints import Hint
 from daemon.indexing import Indexing
 from daemon.lock import LibraryLock
 from daemon.notify import Notifier
 from daemon.sockets import open_socket
-from daemon.watcher import Hint, Watcher
+from daemon.watcher import Watcher
 from search.messages import ProgressMessage, ServiceMessage, StatusMessage
 
 logger = logging.getLogger(__name__)
@@ -134,12 +135,13 @@ class Service:
     def index(self, paths: list[str]) -> Callable[[], ProgressMessage]:
         """Look at these paths now, and tell how far they are."""
         order = _Order(tuple(paths))
+        before = self._indexing.progress.pace()
         self._orders.put(order)
 
         def tell() -> ProgressMessage:
             if not order.scanned.is_set():
-                return self._indexing.report("scanning")
-            report = self._indexing.report("indexing")
+                return self._indexing.report("scanning", before)
+            report = self._indexing.report("indexing", before)
             if order.error is not None:
                 raise order.error
             if report["done"] >= report["total"] or self._stopping.is_set():
@@ -167,7 +169,7 @@ class Service:
         intake = self._indexing.intake
         self._watcher.start()
         rescan_seconds = self._settings.watch.rescan_minutes * 60
-        rescan_due = time.monotonic()
+        rescan_due = time.monotonic() + rescan_seconds  # the watcher asks for the first scan of each folder itself
         while not self._stopping.is_set():
             self._beat("watch")
             if time.monotonic() >= rescan_due:
@@ -183,6 +185,8 @@ class Service:
                 continue
             if isinstance(order, _Order):
                 self._carry_out(order)
+            elif order is not None and order.kind == "rescan":
+                self._scan(order.root)
             elif order is not None:
                 intake.hint(order)
         self._watcher.stop()
@@ -191,7 +195,9 @@ class Service:
         self._state = f"looking at {folder}"
         # A scan takes as long as the disk takes: to be restarted in the middle of it would help nobody.
         self._beats["watch"] = float("inf")
-        self._indexing.intake.scan(folder)
+        began = time.monotonic()
+        changed = self._indexing.intake.scan(folder)
+        self._watcher.scanned(folder, time.monotonic() - began, changed=changed)
         self._beat("watch")
         self._state = "idle"
 
@@ -250,7 +256,7 @@ class Service:
             "settling": self._indexing.intake.settling,
             "worker_pid": self._indexing.supervisor.pid,
             "pace": {
-                "photos_per_second": report["photos_per_second"],
+                "photos_per_second": report["photos_per_second"] if left else 0.0,
                 "eta_seconds": report["eta_seconds"],
                 "bottleneck": pace.bottleneck if left else None,
                 "seconds_per_step": {step: round(spent, 5) for step, spent in pace.seconds_per_step.items()},
@@ -258,7 +264,12 @@ class Service:
                 "failed": pace.failed,
             },
             "folders": [
-                {"path": health.root, "mode": health.mode, "reason": health.reason, "remedy": health.remedy}
+                {
+                    "path": health.root,
+                    "mode": health.mode,
+                    "reason": self._indexing.intake.obstacle(health.root) or health.reason or None,
+                    "remedy": health.remedy or None,
+                }
                 for health in self._watcher.health()
             ],
         }
