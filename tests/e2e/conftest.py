@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.driver import Reverie
+
+
+@pytest.fixture
+def make_reverie(tmp_path: Path, model_cache: Path) -> Iterator[Callable[..., Reverie]]:
+    """Makes the program with a library of its own; a service that is still running at the end is killed."""
+    made: list[Reverie] = []
+
+    def make(name: str = "library", **settings: str) -> Reverie:
+        made.append(Reverie(tmp_path / name, model_cache.parent.parent, **settings))
+        return made[-1]
+
+    yield make
+    for reverie in made:
+        if reverie.service is not None:
+            reverie.service.kill()
+            reverie.service.wait()
+            assert reverie.service.stderr is not None
+            reverie.service.stderr.close()
+
+
+@pytest.fixture
+def reverie(make_reverie: Callable[..., Reverie]) -> Reverie:
+    return make_reverie()

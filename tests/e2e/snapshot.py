@@ -1,0 +1,48 @@
+"""What a library knows, without the numbers and times that may differ between two runs over the same files."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+MEDIA_COLUMNS_THAT_DIFFER = {"id", "added_at"}
+
+
+def knowledge(library: Path) -> dict[str, Any]:
+    """Every photo by content: its facts, tags, vectors, jobs, paths and words; and the thumbnails on disk."""
+    db = sqlite3.connect(library / "catalog.sqlite3")
+    db.row_factory = sqlite3.Row
+    assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+    assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    known = {}
+    for media in db.execute("SELECT * FROM media").fetchall():
+        number = media["id"]
+        known[media["content_hash"].hex()] = {
+            "facts": {name: media[name] for name in media.keys() if name not in MEDIA_COLUMNS_THAT_DIFFER},  # noqa: SIM118
+            "paths": _rows(db, "SELECT path, size, problem_title FROM file WHERE media_id = ? ORDER BY path", number),
+            "tags": _rows(
+                db,
+                "SELECT ordinal, stage, source, name, round(confidence, 4) FROM tag"
+                " JOIN segment ON segment.id = segment_id WHERE media_id = ? ORDER BY 1, 2, 4",
+                number,
+            ),
+            "vectors": _rows(
+                db,
+                "SELECT name, ordinal, data FROM vector JOIN segment ON segment.id = segment_id"
+                " JOIN space ON space.id = space_id WHERE media_id = ? ORDER BY 1, 2",
+                number,
+            ),
+            "jobs": _rows(
+                db, "SELECT stage, revision, state, problem_title FROM job WHERE media_id = ? ORDER BY 1", number
+            ),
+            "words": _rows(db, "SELECT * FROM fulltext WHERE rowid = ?", number),
+        }
+    stray = _rows(db, "SELECT path FROM file WHERE media_id IS NULL AND problem_title IS NULL")
+    db.close()
+    thumbnails = sorted(path.stem for path in (library / "thumbnails").rglob("*.jpg"))
+    return {"media": known, "unidentified": stray, "thumbnails": thumbnails}
+
+
+def _rows(db: sqlite3.Connection, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in db.execute(sql, values)]

@@ -1,0 +1,104 @@
+"""Nothing is lost and nothing is done twice, whatever is killed and whenever."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.e2e.driver import Reverie
+from tests.e2e.snapshot import knowledge
+
+PHOTOS = 300
+KILLS = int(os.environ.get("REVERIE_TEST_KILLS", "100"))
+
+
+def make_photos(folder: Path) -> None:
+    """Distinct, quickly decoded photos: smooth random scenes, some of them copies, one of them broken."""
+    folder.mkdir()
+    generator = np.random.default_rng(7)
+    for number in range(PHOTOS - 20):
+        small = generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        scene = Image.fromarray(small).resize((960, 720), Image.Resampling.BICUBIC)
+        scene.save(folder / f"scene-{number:03}.jpg", quality=85)
+    for number in range(19):
+        (folder / f"copy-{number:03}.jpg").write_bytes((folder / f"scene-{number:03}.jpg").read_bytes())
+    (folder / "broken.jpg").write_bytes((folder / "scene-000.jpg").read_bytes()[:2000])
+
+
+def finished(library: Path) -> bool:
+    """Whether a library has no work left, read without disturbing who writes it."""
+    if not (library / "catalog.sqlite3").exists():
+        return False
+    db = sqlite3.connect(f"file:{library}/catalog.sqlite3?mode=ro", uri=True, timeout=30)
+    try:
+        [jobs] = db.execute("SELECT count(*) FROM job").fetchone()
+        [open_jobs] = db.execute("SELECT count(*) FROM job WHERE state IN ('pending', 'running')").fetchone()
+        [files] = db.execute("SELECT count(*) FROM file WHERE media_id IS NULL").fetchone()
+    except sqlite3.OperationalError:
+        return False  # its tables are being made
+    finally:
+        db.close()
+    return jobs > 0 and open_jobs == 0 and files == 0
+
+
+def worker_of(service: int) -> int | None:
+    """The process id of the service's worker, if it has one."""
+    try:
+        children = Path(f"/proc/{service}/task/{service}/children").read_text(encoding="ascii").split()
+        threads = Path(f"/proc/{service}/task").iterdir()
+        for thread in threads:
+            children += (thread / "children").read_text(encoding="ascii").split()
+    except OSError:
+        return None
+    return int(children[0]) if children else None
+
+
+@pytest.mark.timeout(420)
+def test_a_library_survives_any_kill(tmp_path: Path, make_reverie: Callable[..., Reverie]) -> None:
+    photos = tmp_path / "photos"
+    make_photos(photos)
+    undisturbed = make_reverie("undisturbed")
+    assert undisturbed.run("index", photos, timeout=200).returncode == 0
+
+    chance = random.Random(20261123)
+    tortured = make_reverie("tortured")
+    kills = 0
+    while kills < KILLS:
+        if tortured.service is None or tortured.service.poll() is not None:
+            tortured.start(photos, wait=False)
+        assert tortured.service is not None
+        time.sleep(chance.uniform(0.0, 1.6))
+        victim = worker_of(tortured.service.pid) if chance.random() < 0.5 else tortured.service.pid
+        if victim is None:
+            victim = tortured.service.pid
+        os.kill(victim, signal.SIGKILL)
+        kills += 1
+        if victim == tortured.service.pid:
+            tortured.service.communicate()
+        if finished(tortured.library) and kills < KILLS:
+            # Too quick for the hangman: make work again, without losing what is asserted at the end.
+            db = sqlite3.connect(tortured.library / "catalog.sqlite3", timeout=30)
+            with db:
+                db.execute("UPDATE job SET state = 'pending' WHERE state = 'done'")
+            db.close()
+    if tortured.service is None or tortured.service.poll() is not None:
+        tortured.start(photos)
+    tortured.eventually(lambda: finished(tortured.library), within=120)
+    tortured.eventually(tortured.idle, within=30)
+    tortured.stop()
+
+    expected, result = knowledge(undisturbed.library), knowledge(tortured.library)
+    assert result["unidentified"] == expected["unidentified"] == []
+    assert result["thumbnails"] == expected["thumbnails"]
+    assert result["media"].keys() == expected["media"].keys()
+    for content_hash, media in expected["media"].items():
+        assert result["media"][content_hash] == media
