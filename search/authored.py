@@ -8,8 +8,6 @@ A few hundred entries are what it is for: TinyDB rewrites the whole file at each
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterable
@@ -20,6 +18,7 @@ from tinydb import Query, TinyDB
 from tinydb.storages import Storage
 
 from config.errors import CatalogError
+from search.atomic import replacing
 from search.catalog import Catalog
 
 FILE_NAME = "authored.json"
@@ -106,7 +105,7 @@ class Authored:
 
     def _entry(self, table: str, key: str) -> dict[str, Any] | None:
         found = self._database.table(table).get(Query().key == key)
-        return dict(found) if found else None  # type: ignore[arg-type]
+        return dict(found) if found else None
 
     def _put(self, table: str, key: str, value: dict[str, Any] | None) -> None:
         """Replace one entry; None removes it."""
@@ -128,7 +127,7 @@ class AtomicJson(Storage):
     def read(self) -> dict[str, dict[str, Any]] | None:
         """The whole content; None where there is no file."""
         try:
-            content = json.loads(self._path.read_bytes())
+            content: dict[str, dict[str, Any]] = json.loads(self._path.read_bytes())
             if not _is_database(content):
                 raise ValueError("not what Reverie writes")
         except FileNotFoundError:
@@ -150,28 +149,14 @@ class AtomicJson(Storage):
     def write(self, data: dict[str, dict[str, Any]]) -> None:
         """Publish new content: written beside the old, flushed, renamed over it."""
         text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        temporary: Path | None = None
         try:
-            handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-            temporary = Path(name)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            with replacing(self._path) as file:
+                file.write(text.encode())
         except (OSError, UnicodeEncodeError) as error:
             raise CatalogError(
                 f"The file of hand-made tags {self._path} cannot be written: {error}.",
                 "Free some space on its disk and try again; what was saved before is untouched.",
             ) from error
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
 
 
 def _is_database(content: object) -> bool:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +19,7 @@ import numpy as np
 
 from config.errors import CatalogError
 from indexer.records import Space
+from search.atomic import replacing
 from search.vectors.table import VectorTable
 
 logger = logging.getLogger(__name__)
@@ -34,11 +34,9 @@ class Unbelievable(Exception):
 
 def write(path: Path, table: VectorTable, space: Space) -> None:
     """Publish a snapshot. Raises CatalogError, leaving the one that was there."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
     try:
-        with os.fdopen(handle, "r+b") as file:
-            faiss.write_index(table.index, name)
+        with replacing(path) as file:
+            faiss.write_index(table.index, file.name)
             file.seek(0, os.SEEK_END)
             rows_at = file.tell()
             np.save(file, np.stack((table.ids, table.media_ids, table.alive.astype(np.int64))))
@@ -54,17 +52,11 @@ def write(path: Path, table: VectorTable, space: Space) -> None:
             }
             file.seek(size)
             file.write(b"\n" + json.dumps(trailer, sort_keys=True).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # FAISS reports a failed write as RuntimeError
         raise CatalogError(
             f"The vector snapshot {path} cannot be written: {error}.",
             "Free some space on that disk; nothing is lost, the next start only takes longer.",
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path, space: Space) -> VectorTable | None:
@@ -121,12 +113,3 @@ def _digest(file: BinaryIO, size: int) -> str:
         digest.update(block)
         size -= len(block)
     return digest.hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in this folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

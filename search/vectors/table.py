@@ -24,6 +24,8 @@ TRAINING_PER_LIST = 64
 PROBED_SHARE = 1 / 32
 """Share of the inverted lists that one search visits."""
 
+FEWEST_PROBED = 16
+
 
 class VectorTable:
     """Rows of unit vectors, searched by inner product, exactly or by inverted lists. Not thread-safe."""
@@ -98,7 +100,7 @@ class VectorTable:
         else:
             lists = self.index.nlist
             share = PROBED_SHARE * effort * len(self.ids) / available
-            probes = min(lists, max(1, math.ceil(lists * share)))
+            probes = min(lists, max(FEWEST_PROBED, math.ceil(lists * share)))
             everything = probes == lists
             parameters = faiss.SearchParametersIVF(nprobe=probes, **options)
         _, found = self.index.search(vector[None, :], count, params=parameters)
