@@ -102,7 +102,8 @@ def _build_in_child(what: str, threads: int, directory: Path) -> None:
     """Build in a process of its own, so that PyTorch and the full weights leave memory with it."""
     logger.info("building the %s network for this machine, once", what)
     command = [sys.executable, "-m", "indexer.models.build", what, str(directory), str(threads)]
-    environment = {**os.environ, "PYTHONPATH": str(_PROJECT)}
+    search_path = os.pathsep.join(filter(None, (str(_PROJECT), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": search_path}
     try:
         child = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False

@@ -79,12 +79,13 @@ def measure(
     `format` is the decoder's name of the content; `has_camera` says that the file names a camera, so it is no
     screenshot.
     """
-    grey = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    small = _shrink(pixels, COLOUR_SIDE / max(pixels.shape[:2]))
-    luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32) / np.float32(255)
+    middle = _shrink(pixels, SHARPNESS_SIDE / min(pixels.shape[:2]))
+    small = _shrink(middle, COLOUR_SIDE / max(middle.shape[:2]))
+    grey = _grey(middle)
+    luma = _grey(small).astype(np.float32) / np.float32(255)
     stats = _statistics(grey, luma)
     tags = [*_colour_tags(small), *_light_tags(luma)]
-    if not has_camera and format == "PNG" and _fills_a_screen(width, height) and _is_even(grey):
+    if not has_camera and format == "PNG" and _fills_a_screen(width, height) and _is_even(_grey(pixels)):
         tags.append(Tag(SCREENSHOT, 0.9, FORM_SOURCE))
     elif width >= _PANORAMA_ASPECT * height:
         tags.append(Tag(PANORAMA, 0.9, FORM_SOURCE))
@@ -92,7 +93,7 @@ def measure(
 
 
 def _statistics(grey: Image, luma: Luma) -> PixelStats:
-    """Figures from the photo in grey (H, W), and from its small copy's luma."""
+    """Figures from the photo in grey (H, W), its short side SHARPNESS_SIDE, and from a smaller copy's luma."""
     sharpness = _between((_SOFT_BLUR - _blur(grey)) / (_SOFT_BLUR - _SHARP_BLUR))
     # Mertens et al., "Exposure Fusion" (2007): how near each pixel is to the middle. An even spread of all greys
     # averages 0.49, which is as good as a photo gets, hence the doubling.
@@ -126,14 +127,14 @@ def _blur(grey: Image) -> float:
     Source: Crete et al., "The blur effect: perception and estimation with a new no-reference perceptual blur metric"
     (2007). Unlike the variance of the Laplacian it hardly depends on contrast or subject.
     """
-    sharp = _shrink(grey, SHARPNESS_SIDE / min(grey.shape)).astype(np.float32)
+    sharp = grey.astype(np.float32)
     kept = []
     for image in (sharp, np.ascontiguousarray(sharp.T)):
         blurred = cv2.blur(image, (_BLUR_TAPS, 1))
-        detail = cv2.absdiff(image[:, 1:], image[:, :-1])
-        lost = cv2.subtract(detail, cv2.absdiff(blurred[:, 1:], blurred[:, :-1]))
+        detail = np.abs(np.diff(image, axis=1))
+        lost = np.maximum(detail - np.abs(np.diff(blurred, axis=1)), 0)
         total = float(detail.sum())
-        kept.append(1 - float(np.maximum(lost, 0).sum()) / total if total else 1.0)
+        kept.append(1 - float(lost.sum()) / total if total else 1.0)
     return max(kept)
 
 
@@ -168,6 +169,10 @@ def _is_even(grey: Image) -> bool:
     """Whether half of the picture is areas of exactly one tone, as in interfaces and never in photos."""
     corner = grey[:-1, :-1]
     return float(((corner == grey[1:, :-1]) & (corner == grey[:-1, 1:])).mean()) >= _FLAT_SHARE
+
+
+def _grey(pixels: Image) -> Image:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _shrink(pixels: Image, scale: float) -> Image:

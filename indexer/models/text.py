@@ -39,7 +39,8 @@ class TextEncoder:
 
     def encode_all(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """N texts to unit rows (N, D), in one batch padded to the longest of them."""
-        encodings = self._tokenizer.encode_batch(list(texts))
+        # A file name in a query may hold bytes that are no text (surrogates): they mean nothing, and must not fail.
+        encodings = self._tokenizer.encode_batch([text.encode("utf-8", "replace").decode() for text in texts])
         tokens = np.array([encoding.ids for encoding in encodings], np.int64)
         mask = np.array([encoding.attention_mask for encoding in encodings], np.int64)
         vectors: NDArray[np.float32] = self._session.run(None, {"tokens": tokens, "mask": mask})[0]

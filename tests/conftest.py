@@ -1,0 +1,15 @@
+"""What tests of every room share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def model_cache() -> Path:
+    """Where the builtin networks are kept, as for a user: built at first use (half a minute), then there to stay."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache, "reverie", "models")
