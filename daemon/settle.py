@@ -56,7 +56,7 @@ class SettleTracker:
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
         self._due: list[tuple[float, str]] = []  # a heap; pairs that disagree with their entry are stale
-        self._ready: dict[str, None] = {}
+        self._ready: dict[str, Signature] = {}
 
     def __len__(self) -> int:
         """How many files are being followed, those that are ready and not yet taken included."""
@@ -80,16 +80,18 @@ class SettleTracker:
         now = self._clock()
         entry = self._entries.get(path)
         if renamed and signature[0] > 0 and not writing:
-            self._promote(path)
+            self._promote(path, signature)
             return
         if entry is None:
+            if self._ready.get(path) == signature and not writing:
+                return
             self._ready.pop(path, None)  # changed again before it was taken
             entry = self._entries[path] = _Entry(signature, now, writing=bool(writing), due=now)
         elif signature == entry.signature and not writing:
             if writing is False:
                 entry.writing = False
             if now >= entry.since + self._patience(entry):
-                self._promote(path)
+                self._promote(path, signature)
                 return
         else:
             entry.signature, entry.since = signature, now
@@ -124,9 +126,9 @@ class SettleTracker:
             heapq.heappop(self._due)
         return max(0.0, self._due[0][0] - self._clock()) if self._due else None
 
-    def _promote(self, path: str) -> None:
+    def _promote(self, path: str, signature: Signature) -> None:
         self._entries.pop(path, None)
-        self._ready[path] = None
+        self._ready[path] = signature
 
     def _current(self, moment: float, path: str) -> bool:
         entry = self._entries.get(path)

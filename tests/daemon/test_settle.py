@@ -134,6 +134,14 @@ def test_a_write_after_the_rename_settles_again() -> None:
     assert len(tracker) == 1
 
 
+def test_a_ready_file_stays_ready_when_it_is_read_again() -> None:
+    tracker, _ = a_tracker()
+    tracker.observe("a.jpg", A, renamed=True)
+    tracker.observe("a.jpg", A)
+    tracker.observe("a.jpg", A, writing=False)
+    assert tracker.ready() == ["a.jpg"]
+
+
 def test_an_empty_file_waits_but_is_not_forgotten() -> None:
     tracker, clock = a_tracker()
     tracker.observe("a.jpg", EMPTY, renamed=True)
