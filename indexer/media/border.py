@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from typing import Final
 
@@ -22,7 +23,6 @@ DECODER_ERRORS: Final = (
     struct.error,  # headers that are too short
     zlib.error,  # compressed chunks
     ImageCms.PyCMSError,  # colour profiles
-    Warning,  # Pillow's notes on odd metadata, where warnings are errors
 )
 """What decoders and parsers raise on data that is damaged or hostile, found by feeding them such data.
 
@@ -30,3 +30,6 @@ Pillow raises whatever Python raises when a promise in the file is broken, so th
 so that our own mistakes outside these types (NameError, ImportError, ...) are never taken for a damaged file.
 MemoryError is not in it: that means "too large", not "damaged".
 """
+
+# Pillow warns of every oddity in a file's metadata: nothing that anybody could act on, and noise in the journal.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")

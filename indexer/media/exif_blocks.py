@@ -26,6 +26,7 @@ _RATIONAL_TYPES: Final = frozenset({5, 10})
 _LARGEST_BYTE: Final = 0xFF
 _ENTRY: Final = 12
 """Bytes of an entry in an image file directory (TIFF 6.0, section 2): tag, type, count, value or its offset."""
+_MOST_VALUES: Final = 1 << 20
 _INLINE: Final = 4
 """Bytes that fit in the entry itself."""
 
@@ -117,11 +118,12 @@ def _divide(value: Any) -> Any:
 def _check(block: bytes) -> None:
     """Refuse what piexif does not survive or silently gets wrong, so that Pillow reads it instead.
 
-    piexif allocates what a count says before it looks for the values, so a count must fit in the block; and it drops
-    the last byte of a text as its NUL, which some cameras do not write.
+    piexif allocates what a count says, some 40 bytes a value, before it looks for the values: all counts together must
+    fit in the block and be reasonable. And it drops the last byte of a text as its NUL, which some cameras do not write.
     """
     order = "<" if block[:2] == b"II" else ">"
     (first,) = struct.unpack_from(order + "L", block, 4)
+    values, most_values = 0, min(len(block), _MOST_VALUES)
     pending, seen = [first], set()
     while pending:
         at = pending.pop()
@@ -132,7 +134,8 @@ def _check(block: bytes) -> None:
         end = at + 2 + _ENTRY * entries
         for entry in range(at + 2, end, _ENTRY):
             tag, kind, count, value = struct.unpack_from(order + "HHLL", block, entry)
-            if count > len(block):
+            values += count
+            if values > most_values:
                 raise ValueError(f"tag {tag} claims {count} values")
             start = value if count > _INLINE else entry + 8
             if kind == _ASCII and count and block[start + count - 1]:

@@ -17,6 +17,7 @@ from indexer.media.facts import Facts, Place, clean_text, clean_words, parse_mom
 logger = logging.getLogger(__name__)
 
 _LARGEST_PACKET: Final = 8 << 20
+_UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 _RDF: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -38,7 +39,8 @@ _COORDINATE: Final = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.
 
 def xmp_facts(packet: bytes) -> Facts:
     """The facts in an XMP packet; none when it is empty, broken, hostile or unreasonably large."""
-    packet = packet.strip(b"\x00 \r\n\t")
+    if not packet.startswith(_UTF_16_MARKS):
+        packet = packet.strip(b"\x00 \r\n\t")
     if not packet or len(packet) > _LARGEST_PACKET:
         return Facts()
     try:
