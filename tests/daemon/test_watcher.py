@@ -278,9 +278,10 @@ def test_a_folder_moved_in_is_seen_and_watched(root: Path, tmp_path: Path) -> No
     follower = Follower()
     with watching(root, notify=follower):
         (tmp_path / "album").rename(root / "album")
-        follower.follow(lambda files: files == {f"{root}/album/deep/a.jpg"})
+        follower.wait_for_folder(root / "album")
         put(root / "album/deep/b.jpg")
         follower.wait_for_file(root / "album/deep/b.jpg")
+        follower.follow(lambda files: files == {f"{root}/album/deep/a.jpg", f"{root}/album/deep/b.jpg"})
 
 
 def test_a_renamed_folder_is_followed_under_its_new_name_only(root: Path) -> None:
