@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import signal
 import socket
 import threading
 import time
@@ -111,6 +112,10 @@ class Service:
         ]
         for thread in threads:
             thread.start()
+        # uvicorn stops at a signal and then raises it again, for whoever was there before it: that must not kill us
+        # before everything is put away.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
         try:
             server.run(sockets=[listener])
         finally:

@@ -6,7 +6,7 @@ Paths are strings with the file system's odd bytes as lone surrogates ("\\udce9"
 
 from __future__ import annotations
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class ResultMessage(TypedDict):
@@ -61,7 +61,7 @@ class PhotoMessage(TypedDict):
     content_hash: str
     kind: str
     size: int
-    info: dict[str, object] | None
+    info: dict[str, Any] | None
     pixels: dict[str, float] | None
     tags: list[TagMessage]
     label: str | None

@@ -65,7 +65,7 @@ def _embedded_facts(data: bytes, name: str) -> list[Facts]:
             exif = data if name == "TIFF" else image.info.get("exif")
             xmp = image.info.get("xmp")
             iptc = iptc_facts(image)
-    except DECODER_ERRORS as error:
+    except (*DECODER_ERRORS, MemoryError) as error:
         logger.debug("metadata ignored: %s", error)
         return []
     return _in_order(exif, xmp, iptc)

@@ -119,7 +119,7 @@ def _check(block: bytes) -> None:
     """Refuse what piexif does not survive or silently gets wrong, so that Pillow reads it instead.
 
     piexif allocates what a count says, some 40 bytes a value, before it looks for the values: all counts together must
-    fit in the block and be reasonable. And it drops the last byte of a text as its NUL, which some cameras do not write.
+    fit in the block and be reasonable. It also drops the last byte of a text as its NUL, which some cameras omit.
     """
     order = "<" if block[:2] == b"II" else ">"
     (first,) = struct.unpack_from(order + "L", block, 4)

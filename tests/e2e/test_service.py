@@ -81,9 +81,9 @@ def test_renaming_moving_and_copying_cost_no_analysis(service: Reverie, photos: 
     )
     assert service.run("show", photos / "in" / "espresso.png").returncode == 1
     shutil.copy(photos / "out" / "rocket.jpg", photos / "launch.jpg")
-    service.eventually(lambda: len(service.json("show", photos / "launch.jpg")["paths"]) == 2, within=10)
+    service.eventually(lambda: len(service.json("show", photos / "launch.jpg").get("paths", [])) == 2, within=10)
     os.link(photos / "launch.jpg", photos / "linked.jpg")
-    service.eventually(lambda: len(service.json("show", photos / "launch.jpg")["paths"]) == 3, within=10)
+    service.eventually(lambda: len(service.json("show", photos / "launch.jpg").get("paths", [])) == 3, within=10)
 
     assert analysed(service) == before
     assert service.json("status")["counts"]["media"] == 2
