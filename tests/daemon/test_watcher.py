@@ -17,7 +17,7 @@ from daemon.settle import SettleTracker
 from daemon.watcher import Hint, RootHealth, Watcher
 
 RULES = IgnoreRules()
-PATIENCE = 20.0
+PATIENCE = 40.0
 """Seconds until a test gives up waiting; none waits that long when all is well."""
 
 
