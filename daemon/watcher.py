@@ -235,6 +235,7 @@ class _RootWatcher:
 
     def _establish(self, situation: _Situation) -> None:
         self._drop()
+        self._doubts.clear()  # those of the watch that was just given up
         self._situation = situation
         mount, remote = situation.mount, [mount for mount in situation.below if mount.is_remote]
         if mount is not None and mount.is_remote:
