@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,9 @@ def test_the_running_program_is_found() -> None:
     assert subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout.startswith(
         "reverie "
     )
+
+
+def test_the_units_and_the_front_door_are_packaged() -> None:
+    project = tomllib.loads((installer.TEMPLATES.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    packaged = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"])
+    assert {"systemd", "reverie.py", "config", "daemon", "indexer", "search"} == packaged
