@@ -102,6 +102,11 @@ class Catalog:
         with self._database.write() as db:
             return jobs.claim(db, limit, exclude, self._clock())
 
+    def has_work(self) -> bool:
+        """Whether `claim` would find something; cheap, whatever the size of the library."""
+        with self._database.read() as db:
+            return bool(jobs.claimable(db, 1, ()))
+
     def release(self, media_ids: Collection[int]) -> None:
         """Give claimed media back unharmed: running -> pending, attempts unchanged."""
         with self._database.write() as db:

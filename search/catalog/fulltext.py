@@ -21,6 +21,10 @@ COLUMN_WEIGHTS = {
 """What a word counts for, by where it stands: words that a person wrote about a photo before guesses about it.
 The order is the table's."""
 
+MOST_RANKED = 5_000
+"""Ranking costs some microseconds a row; words that stand with more photos than this tell little, so only the photos
+added last are ranked then."""
+
 
 def rewrite(db: sqlite3.Connection, media_ids: Collection[int]) -> None:
     """Make the full-text rows of these media agree with the tables; hidden media get none."""
@@ -69,10 +73,14 @@ def matches(
     """The best `limit` media for an FTS5 MATCH expression that fulfil a condition on `m`, best first."""
     filtered = "" if where == "1" else f"AND rowid IN (SELECT m.id FROM media m WHERE {where})"
     weights = ", ".join(str(weight) for weight in COLUMN_WEIGHTS.values())
+    oldest = db.execute(
+        f"SELECT rowid FROM fulltext WHERE fulltext MATCH ? {filtered} ORDER BY rowid DESC LIMIT 1 OFFSET ?",
+        (match, *parameters, MOST_RANKED - 1),
+    ).fetchone()
     ranked = db.execute(
         f"SELECT rowid, -bm25(fulltext, {weights}) AS score FROM fulltext WHERE fulltext MATCH ? {filtered}"
-        " ORDER BY score DESC, rowid LIMIT ?",
-        (match, *parameters, limit),
+        " AND rowid >= ? ORDER BY score DESC, rowid LIMIT ?",
+        (match, *parameters, oldest[0] if oldest else 0, limit),
     ).fetchall()
     # highlight() marks the matching words; a column with a mark has matched. Asked for the best rows only,
     # because it reads and tokenises the whole text of each.

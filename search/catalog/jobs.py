@@ -49,7 +49,9 @@ def ensure(db: sqlite3.Connection, stages: Mapping[Stage, int], now: float) -> i
 
 def release_all(db: sqlite3.Connection, now: float) -> int:
     """running -> pending, for every job; returns how many media."""
-    media = db.execute("SELECT count(DISTINCT media_id) FROM job WHERE state = 'running'").fetchone()[0]
+    media = db.execute(
+        "SELECT count(DISTINCT media_id) FROM job WHERE state = 'running' AND state != 'done'"
+    ).fetchone()[0]
     db.execute("UPDATE job SET state = 'pending', updated_at = ? WHERE state = 'running'", (now,))
     return int(media)
 
@@ -62,18 +64,23 @@ def release(db: sqlite3.Connection, media_ids: Collection[int], now: float) -> N
     )
 
 
-def claim(db: sqlite3.Connection, limit: int, exclude: Collection[int], now: float) -> list[Work]:
-    """Take the next media to work on; see `Catalog.claim`."""
-    media_ids = [
+def claimable(db: sqlite3.Connection, limit: int, exclude: Collection[int]) -> list[int]:
+    """Media that have a live path and pending jobs, and none running; lowest id first."""
+    return [
         row[0]
         for row in db.execute(
-            "SELECT DISTINCT media_id FROM job JOIN media m ON m.id = media_id"
-            f" WHERE state = 'pending' AND {LIVE} AND NOT media_id {IN_IDS}"
-            " AND media_id NOT IN (SELECT media_id FROM job WHERE state = 'running')"
-            " ORDER BY media_id LIMIT ?",
+            "SELECT DISTINCT job.media_id FROM job JOIN media m ON m.id = job.media_id"
+            f" WHERE state = 'pending' AND {LIVE} AND NOT job.media_id {IN_IDS}"
+            " AND NOT EXISTS (SELECT 1 FROM job other WHERE other.media_id = job.media_id AND other.state = 'running')"
+            " ORDER BY job.media_id LIMIT ?",
             (id_list(exclude), limit),
         )
     ]
+
+
+def claim(db: sqlite3.Connection, limit: int, exclude: Collection[int], now: float) -> list[Work]:
+    """Take the next media to work on; see `Catalog.claim`."""
+    media_ids = claimable(db, limit, exclude)
     work = [_work(db, media_id) for media_id in media_ids]
     db.execute(
         f"UPDATE job SET state = 'running', updated_at = ? WHERE state = 'pending' AND media_id {IN_IDS}",
@@ -149,7 +156,9 @@ def fail(db: sqlite3.Connection, failures: Sequence[Failure], max_attempts: int,
 
 def retry(db: sqlite3.Connection, now: float) -> int:
     """quarantined -> pending with a clean slate; returns how many media."""
-    media = db.execute("SELECT count(DISTINCT media_id) FROM job WHERE state = 'quarantined'").fetchone()[0]
+    media = db.execute(
+        "SELECT count(DISTINCT media_id) FROM job WHERE state = 'quarantined' AND state != 'done'"
+    ).fetchone()[0]
     db.execute(
         "UPDATE job SET state = 'pending', attempts = 0, problem_title = NULL, problem_remedy = NULL, updated_at = ?"
         " WHERE state = 'quarantined'",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from indexer.records import Kind, Space, Stage, Tag
 from search.catalog.results import INFO_COLUMNS, PIXEL_COLUMNS, info_of, pixels_of
 from search.catalog.rows import Counts, Job, PhotoRow, Problem, Vectors
-from search.catalog.sql import IN_IDS, LIVE, VISIBLE, id_list
+from search.catalog.sql import IN_IDS, VISIBLE, id_list
 
 SPACE_ID = "(SELECT id FROM space WHERE name = ?)"
 VECTOR_ROWS = "SELECT vector.id, media_id, data FROM vector JOIN segment ON segment.id = segment_id"
@@ -24,7 +24,8 @@ PROBLEMS = """
     UNION ALL
     SELECT path, job.problem_title, job.problem_remedy, max(job.attempts), job.updated_at
     FROM job JOIN file USING (media_id)
-    WHERE state = 'quarantined' AND missing_since IS NULL AND file.problem_title IS NULL GROUP BY path
+    WHERE state = 'quarantined' AND state != 'done'
+    AND missing_since IS NULL AND file.problem_title IS NULL GROUP BY path
 """
 
 
@@ -34,30 +35,13 @@ def counts(db: sqlite3.Connection) -> Counts:
     def count(sql: str) -> int:
         return int(db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0])
 
-    def media_with(state: str) -> int:
-        return int(
-            db.execute(
-                "SELECT count(DISTINCT media_id) FROM job JOIN media m ON m.id = media_id"
-                f" WHERE state = '{state}' AND {LIVE}"
-            ).fetchone()[0]
-        )
-
-    running = media_with("running")
-    open_media = int(
-        db.execute(
-            "SELECT count(*) FROM (SELECT media_id FROM job WHERE state = 'pending'"
-            " UNION SELECT media_id FROM job WHERE state = 'running') JOIN media m ON m.id = media_id"
-            f" WHERE {LIVE}"
-        ).fetchone()[0]
-    )
-    unfinished = int(
-        db.execute(
-            "SELECT count(*) FROM (SELECT media_id FROM job WHERE state = 'pending'"
-            " UNION SELECT media_id FROM job WHERE state = 'running'"
-            " UNION SELECT media_id FROM job WHERE state = 'quarantined') JOIN media m ON m.id = media_id"
-            f" WHERE {LIVE}"
-        ).fetchone()[0]
-    )
+    # The partial index job_open holds what is not done, grouped by media: little, unless much is to do.
+    pending, running, quarantined, unfinished = db.execute(
+        "SELECT total(waits AND NOT runs), total(runs), total(stuck), count(*) FROM ("
+        " SELECT media_id, max(state = 'pending') AS waits, max(state = 'running') AS runs,"
+        " max(state = 'quarantined') AS stuck FROM job WHERE state != 'done' GROUP BY media_id) AS m"
+        " WHERE EXISTS (SELECT 1 FROM file WHERE file.media_id = m.media_id AND file.missing_since IS NULL)"
+    ).fetchone()
     media = int(
         db.execute(
             "SELECT count(DISTINCT media_id) FROM file WHERE media_id NOT NULL AND missing_since IS NULL"
@@ -67,10 +51,10 @@ def counts(db: sqlite3.Connection) -> Counts:
         files=count("file WHERE missing_since IS NULL"),
         unidentified=count("file WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL"),
         media=media,
-        pending=open_media - running,
-        running=running,
+        pending=int(pending),
+        running=int(running),
         done=media - unfinished,
-        quarantined=media_with("quarantined"),
+        quarantined=int(quarantined),
         problems=count(f"({PROBLEMS})"),
         missing=count("file WHERE missing_since IS NOT NULL"),
         vectors=dict(

@@ -76,7 +76,6 @@ CREATE TABLE file (
 ) STRICT;
 CREATE INDEX file_media ON file (media_id, missing_since);
 CREATE INDEX file_inode ON file (inode, device);
-CREATE INDEX file_unidentified ON file (id) WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL;
 CREATE INDEX file_problem ON file (id) WHERE problem_title IS NOT NULL;
 CREATE INDEX file_missing ON file (missing_since) WHERE missing_since IS NOT NULL;
 
@@ -128,8 +127,7 @@ CREATE TABLE job (
     PRIMARY KEY (media_id, stage)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX job_pending ON job (media_id) WHERE state = 'pending';
-CREATE INDEX job_running ON job (media_id) WHERE state = 'running';
-CREATE INDEX job_quarantined ON job (media_id) WHERE state = 'quarantined';
+CREATE INDEX job_open ON job (media_id, state) WHERE state != 'done';
 
 -- Full text, rowid = media.id: one row for each media that search may show (described, and held by a live path).
 -- Rewritten whole whenever any part of it changes.
