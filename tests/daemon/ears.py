@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +92,7 @@ def watching(
         notify(hint)
         heard[hint.root].set()
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     watcher = Watcher(
         [str(root) for root in roots], rules, notify=hear, poll_seconds=poll, check_seconds=0.05, proc=proc
     )
@@ -102,7 +103,7 @@ def watching(
         yield watcher
     finally:
         watcher.stop()
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
     assert not inotify_descriptors()
 
 
@@ -118,14 +119,10 @@ def inotify_descriptors() -> list[str]:
 
 
 def wait_for_health(watcher: Watcher, wanted: Callable[[RootHealth], bool]) -> RootHealth:
-    deadline = threading.Event()
-    timer = threading.Timer(PATIENCE, deadline.set)
-    timer.start()
-    try:
-        while not wanted(health := watcher.health()[0]):
-            assert not deadline.wait(0.01), health
-    finally:
-        timer.cancel()
+    deadline, pause = time.monotonic() + PATIENCE, threading.Event()
+    while not wanted(health := watcher.health()[0]):
+        assert time.monotonic() < deadline, health
+        pause.wait(0.01)
     return health
 
 
