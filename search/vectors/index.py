@@ -20,7 +20,7 @@ from search.vectors.table import VectorTable
 
 logger = logging.getLogger(__name__)
 
-EXACT_UP_TO = 1_000_000
+EXACT_UP_TO = 500_000
 """Vectors that are searched exactly; above, inverted lists are worth their error (docs/decisions/vector-index.md)."""
 
 MOST_DEAD = 0.15
