@@ -51,7 +51,7 @@ def build_text(directory: Path, *, threads: int) -> None:
         neighbours=_encode_many(reference, names),
     )
     (directory / GRAPH).write_bytes(small if verdict.passed else graph)
-    # The labels come from the graph that will serve: three times quicker, and queries share its small errors.
+    # The labels come from the graph that will serve: much quicker, and queries share its small errors.
     np.save(directory / LABELS, _encode_labels(candidate if verdict.passed else reference))
     _report(directory, verdict, "int8" if verdict.passed else "fp32")
 
