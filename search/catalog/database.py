@@ -61,8 +61,10 @@ class Database:
                 reader.close()
             self._readers.clear()
         with self._write_lock, self._translated():
-            self._writer.execute("PRAGMA optimize")
-            self._writer.close()
+            try:
+                self._writer.execute("PRAGMA optimize")
+            finally:
+                self._writer.close()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
