@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from search.engine import Answer, Engine
 
 from config.errors import ReverieError
 from config.paths import Paths, thumbnail_path
@@ -20,6 +19,7 @@ from indexer.models.builtin import SPACE, describe_models, load_text_encoder
 from indexer.models.text import TextEncoder
 from search.authored import Authored
 from search.catalog import Catalog, PhotoRow
+from search.engine import Answer, Engine
 from search.messages import PhotoMessage, ProblemMessage, ResultMessage, SearchMessage, StatusMessage
 from search.query import parse
 from search.vectors import VectorIndex

@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from config.errors import ReverieError
@@ -48,6 +48,7 @@ class Intake:
         self._tracker = SettleTracker(watch.quiet_seconds, time.monotonic)
         self._recorded = recorded
         self._lock = threading.RLock()
+        self._gone: list[str] = []
         self._obstacles: dict[str, str] = {}
 
     @property
@@ -92,23 +93,32 @@ class Intake:
             logger.info("%s: %d new or changed, %d gone", path, len(changes.changed), len(changes.missing))
         return bool(changes.changed or changes.missing)
 
-    def hint(self, hint: Hint) -> None:
-        """Look where a watcher says that something happened."""
-        if hint.kind == "file" and hint.path is not None:
-            self._observe(hint.path, renamed=hint.renamed, writing=hint.writing)
-        else:
-            self.scan(hint.root, below=hint.path)
+    def follow(self, hints: Sequence[Hint]) -> None:
+        """Look where watchers say that something happened in a file or folder. `settle` records what came of it."""
+        folders = {hint.path: hint.root for hint in hints if hint.kind == "folder" and hint.path is not None}
+        for folder, root in folders.items():
+            if not any(str(above) in folders for above in Path(folder).parents):
+                self.scan(root, below=folder)
+        for hint in hints:
+            if hint.kind == "file" and hint.path is not None:
+                self._observe(hint.path, renamed=hint.renamed, writing=hint.writing)
 
     def look_again(self, path: str) -> None:
         """A file is not what it was: let it settle afresh."""
         self._observe(path)
 
     def settle(self) -> float | None:
-        """Look again at what is settling, record what has settled. Returns seconds until that is due again, if ever."""
+        """Look again at what is settling, record what has settled or gone.
+
+        Returns seconds until that is due again, None if nothing is settling.
+        """
         with self._lock:
             for path in self._tracker.due():
                 self._observe(path)
             self._record(self._looked_at(self._tracker.ready()))
+            if self._gone:
+                self._catalog.record_missing(self._gone)
+                self._gone.clear()
             return self._tracker.next_due()
 
     def _scan_file(self, path: str) -> None:
@@ -130,7 +140,7 @@ class Intake:
                 return
             if stat is None:
                 self._tracker.observe(path, None)
-                self._catalog.record_missing([path])
+                self._gone.append(path)  # recorded by `settle`: thousands may go at once
                 return
             self._tracker.observe(path, _signature(stat), renamed=renamed, writing=writing)
 

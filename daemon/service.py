@@ -76,6 +76,7 @@ class Service:
                 poll_seconds=self._settings.watch.poll_seconds,
             )
             listener = open_socket(paths.socket, self._environ)
+            self._answering_on = listener.getsockname()
             try:
                 self._serve(listener)
             finally:
@@ -127,7 +128,7 @@ class Service:
 
     def _ready(self) -> None:
         self._notifier.ready()
-        logger.info("answering on %s", self._settings.paths.socket)
+        logger.info("answering on %s", self._answering_on)
 
     # -- what the interface asks of us
 
@@ -184,17 +185,25 @@ class Service:
                 rescan_due = time.monotonic() + rescan_seconds
             wait = intake.settle()
             timeout = min(BEAT_SECONDS / 4, max(0.0, rescan_due - time.monotonic()), 60.0 if wait is None else wait)
-            try:
-                order = self._orders.get(timeout=timeout)
-            except queue.Empty:
-                continue
-            if isinstance(order, _Order):
-                self._carry_out(order)
-            elif order is not None and order.kind == "rescan":
-                self._scan(order.root)
-            elif order is not None:
-                intake.hint(order)
+            orders = self._await_orders(timeout)
+            hints = [order for order in orders if isinstance(order, Hint)]
+            for root in dict.fromkeys(hint.root for hint in hints if hint.kind == "rescan"):
+                self._scan(root)
+            intake.follow([hint for hint in hints if hint.kind != "rescan"])
+            for order in orders:
+                if isinstance(order, _Order):
+                    self._carry_out(order)
         self._watcher.stop()
+
+    def _await_orders(self, timeout: float) -> list[Hint | _Order | None]:
+        """Everything that waits, once there is something or the time is over. Floods of hints come in one piece."""
+        orders: list[Hint | _Order | None] = []
+        try:
+            orders.append(self._orders.get(timeout=timeout))
+            while True:
+                orders.append(self._orders.get_nowait())
+        except queue.Empty:
+            return orders
 
     def _scan(self, folder: str) -> None:
         self._state = f"looking at {folder}"

@@ -19,7 +19,8 @@ import msgspec
 
 from config.errors import ReverieError
 from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Preparing, Refused, Reply, Setup
-from indexer.media.files import FileIdentity, Limits
+from indexer.media.files import FileIdentity
+from indexer.media.limits import Limits
 from indexer.models.builtin import load_concept_model
 from indexer.models.concepts import ConceptModel
 from indexer.pipeline import Pipeline, Task

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from config.errors import FileVanished, MediaError, ReverieError
 from config.paths import thumbnail_path
 from indexer.media.describe import describe_photo
-from indexer.media.files import FileIdentity, Limits, read_file
+from indexer.media.files import FileIdentity, read_file
+from indexer.media.limits import Limits
 from indexer.media.photo import decode_photo
 from indexer.media.thumbnail import encode_thumbnail
 from indexer.models import pixels

@@ -103,7 +103,7 @@ class Gatherer:
 
     def knows(self, wording: Wording) -> bool:
         """Whether the space can place the text at all."""
-        return bool(wording.meaning) and not set(wording.names or wording.content) <= self.calibration.blind
+        return bool(wording.meaning) and not set(wording.subjects or wording.content) <= self.calibration.blind
 
     def _nearest(self, vector: NDArray[np.float32] | None, wording: Wording, scope: Scope) -> dict[int, float]:
         if vector is None:
@@ -153,8 +153,7 @@ def _credit(one: Evidence, names: dict[str, float], wording: Wording) -> None:
     one.reasons += [f"tag: {name}" for name in dict.fromkeys([*named, *pixels])]
     if wording.names:
         said = {singular(word) for name in named for word in name.split()}
-        rest = [word for name in wording.names if " " not in name for word in [name]]
-        one.sure = bool(named) and all(singular(word) in said for word in rest) and _all(pixels, wording.pixel_tags)
+        one.sure = said >= {singular(word) for word in wording.subjects} and _all(pixels, wording.pixel_tags)
     else:
         one.sure = _all(pixels, wording.pixel_tags)
         one.bonus += TAG_BONUS * sum(names[name] for name in pixels)

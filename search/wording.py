@@ -27,6 +27,8 @@ class Wording:
 
     content: tuple[str, ...]
     """The words that carry meaning, in order; all of them, where none does."""
+    subjects: tuple[str, ...]
+    """Those of them that pixels do not answer."""
     pixel_tags: tuple[str, ...]
     """Tags for what pixels tell directly: colours, "night", "panorama"."""
     meaning: str
@@ -46,6 +48,7 @@ def take_apart(text: str) -> Wording:
     content = [word for word in words if word not in _STOP_WORDS]
     return Wording(
         content=tuple(dict.fromkeys(content or words)),
+        subjects=tuple(meaningful),
         pixel_tags=pixel_tags,
         meaning=(rest if pixel_tags else text) if meaningful else "" if pixel_tags else text,
         names=tuple(dict.fromkeys(_names(left, meaningful))),

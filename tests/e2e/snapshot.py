@@ -6,6 +6,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
 MEDIA_COLUMNS_THAT_DIFFER = {"id", "added_at"}
 
 
@@ -21,27 +24,52 @@ def knowledge(library: Path) -> dict[str, Any]:
         known[media["content_hash"].hex()] = {
             "facts": {name: media[name] for name in media.keys() if name not in MEDIA_COLUMNS_THAT_DIFFER},  # noqa: SIM118
             "paths": _rows(db, "SELECT path, size, problem_title FROM file WHERE media_id = ? ORDER BY path", number),
-            "tags": _rows(
-                db,
-                "SELECT ordinal, stage, source, name, round(confidence, 4) FROM tag"
-                " JOIN segment ON segment.id = segment_id WHERE media_id = ? ORDER BY 1, 2, 4",
-                number,
-            ),
-            "vectors": _rows(
-                db,
-                "SELECT name, ordinal, data FROM vector JOIN segment ON segment.id = segment_id"
-                " JOIN space ON space.id = space_id WHERE media_id = ? ORDER BY 1, 2",
-                number,
-            ),
+            "tags": {
+                key: round(confidence, 4)
+                for key, confidence in _rows(
+                    db,
+                    "SELECT ordinal || stage || source || name, confidence FROM tag"
+                    " JOIN segment ON segment.id = segment_id WHERE media_id = ?",
+                    number,
+                )
+            },
+            "vectors": {
+                key: np.frombuffer(data, "<f2").astype(np.float64)
+                for key, data in _rows(
+                    db,
+                    "SELECT name || ordinal, data FROM vector JOIN segment ON segment.id = segment_id"
+                    " JOIN space ON space.id = space_id WHERE media_id = ?",
+                    number,
+                )
+            },
             "jobs": _rows(
                 db, "SELECT stage, revision, state, problem_title FROM job WHERE media_id = ? ORDER BY 1", number
             ),
-            "words": _rows(db, "SELECT * FROM fulltext WHERE rowid = ?", number),
+            "words": [
+                [sorted((text or "").split()) for text in row]
+                for row in _rows(db, "SELECT * FROM fulltext WHERE rowid = ?", number)
+            ],
         }
     stray = _rows(db, "SELECT path FROM file WHERE media_id IS NULL AND problem_title IS NULL")
     db.close()
     thumbnails = sorted(path.stem for path in (library / "thumbnails").rglob("*.jpg"))
     return {"media": known, "unidentified": stray, "thumbnails": thumbnails}
+
+
+def assert_equal(result: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Two libraries know the same. Confidences and vectors may differ in their last digits: the sums of a network
+    depend on how many photos went through it together."""
+    assert result["unidentified"] == expected["unidentified"]
+    assert result["thumbnails"] == expected["thumbnails"]
+    assert result["media"].keys() == expected["media"].keys()
+    for content_hash, theirs in expected["media"].items():
+        ours = result["media"][content_hash]
+        for name in ("facts", "paths", "jobs", "words"):
+            assert ours[name] == theirs[name]
+        assert ours["tags"] == pytest.approx(theirs["tags"], abs=0.002)
+        assert ours["vectors"].keys() == theirs["vectors"].keys()
+        for key, vector in theirs["vectors"].items():
+            assert float(vector @ ours["vectors"][key]) > 0.999
 
 
 def _rows(db: sqlite3.Connection, sql: str, *values: object) -> list[tuple[Any, ...]]:
