@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat as stat_module
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from indexer.records import Kind
@@ -23,11 +23,20 @@ class Identifier:
         catalog: where unidentified files are found and linked.
         threads: how many files are read at the same time.
         look_again: called with a path that is no longer what the catalog thinks, so that it settles afresh.
+        identified: called with the content hashes (32 bytes) of a batch, once the catalog has them.
     """
 
-    def __init__(self, catalog: Catalog, *, threads: int, look_again: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        threads: int,
+        look_again: Callable[[str], None],
+        identified: Callable[[Collection[bytes]], None],
+    ) -> None:
         self._catalog = catalog
         self._look_again = look_again
+        self._identified = identified
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identify")
         self._hashing: dict[str, tuple[FileStat, Future[bytes]]] = {}
         self._stale: dict[str, tuple[int, int, int]] = {}
@@ -48,6 +57,7 @@ class Identifier:
                 self._catalog.record_problem(path, *_explain(error))
         if hashed:
             self._catalog.identify(hashed, STAGES)
+            self._identified([digest for _, digest, _ in hashed])
             for stat, _, _ in hashed:
                 note_odd_name(self._catalog, stat.path)
         if len(self._hashing) < BATCH:

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from config.paths import thumbnail_path
 from config.settings import Settings
@@ -67,7 +67,9 @@ class Indexing:
             idle_seconds=processing.idle_seconds,
             clock=time.monotonic,
         )
-        self._identifier = Identifier(self.catalog, threads=processing.workers, look_again=self.intake.look_again)
+        self._identifier = Identifier(
+            self.catalog, threads=processing.workers, look_again=self.intake.look_again, identified=self._identified
+        )
         self._scheduler = Scheduler(
             self.catalog,
             self.supervisor,
@@ -109,7 +111,7 @@ class Indexing:
                 report_due = time.monotonic() + REPORT_SECONDS
             if busy:
                 continue
-            if wait is None and not self._waiting_for_retry():
+            if wait is None and not self.catalog.has_work():
                 break
             time.sleep(min(wait or WAIT_SECONDS, WAIT_SECONDS))  # files are settling, or wait for another attempt
         report(self.report("done"))
@@ -142,5 +144,8 @@ class Indexing:
         self.answers.index.save()
         self.catalog.close()
 
-    def _waiting_for_retry(self) -> bool:
-        return self.catalog.counts().pending > 0
+    def _identified(self, digests: Collection[bytes]) -> None:
+        """Content that came back, to a rebuilt library or after a long time away, has the tags it was once given."""
+        authored = self.answers.authored
+        if any(authored.tags_of(digest.hex()) for digest in digests):
+            authored.mirror_into(self.catalog)

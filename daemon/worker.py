@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import cv2
 import msgspec
 
 from config.errors import ReverieError
@@ -49,6 +50,7 @@ def main(descriptor: int) -> int:
     """Work until the pipe closes. Returns the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the service ends us in order
     _offer_to_the_oom_killer()
+    cv2.setNumThreads(1)  # the decode threads are the parallelism; OpenCV's own would only get in their way
     link = _Link(Connection(descriptor))
     setup = msgspec.msgpack.decode(link.receive(), type=Setup)
 
