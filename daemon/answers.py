@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import logging
 import os
 import threading
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from config.errors import ReverieError
 from config.paths import Paths, thumbnail_path
-from indexer.models.builtin import SPACE, describe_models, load_text_encoder
+from indexer.models.builtin import SPACE, describe_models, load_labels, load_text_encoder
 from indexer.models.text import TextEncoder
 from search.authored import Authored
 from search.catalog import Catalog, PhotoRow
@@ -46,7 +47,7 @@ class Answers:
         self.catalog = catalog
         self.index = VectorIndex(catalog, SPACE, paths.library)
         self.authored = Authored(paths.library)
-        self._engine = Engine(catalog, self.index, self._encode)
+        self._engine = Engine(catalog, self.index, self._encode, labels=self._labels)
         self._encoder: TextEncoder | None = None
         self._encoder_lock = threading.Lock()
         self._last_question = time.monotonic()
@@ -141,6 +142,13 @@ class Answers:
             if self._encoder is None:
                 self._encoder = load_text_encoder(self.paths.model_cache, threads=1)
             return self._encoder.encode(text)
+
+    @functools.cached_property
+    def _label_vectors(self) -> NDArray[np.float32]:
+        return load_labels(self.paths.model_cache, threads=1)
+
+    def _labels(self) -> NDArray[np.float32]:
+        return self._label_vectors
 
     def _media_at(self, path: str) -> int:
         media_id = self.catalog.media_at(path)

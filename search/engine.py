@@ -14,10 +14,10 @@ from search.bursts import Group, collapse
 from search.calibration import BUILTIN, Calibration
 from search.catalog import Brief, Catalog
 from search.conditions import AnyOf, Condition
-from search.evidence import Encode, Gatherer, Scope
+from search.evidence import Encode, Gatherer, Labels, Scope
 from search.filters import EVERYTHING, where
 from search.query import Query
-from search.ranking import Evidence, Ranking, best_similarity, fuse, merge, relevant
+from search.ranking import Evidence, Ranking, best_conviction, fuse, merge, relevant
 from search.reasons import explain
 from search.vectors import VectorIndex
 from search.wording import take_apart
@@ -67,13 +67,15 @@ class Engine:
         index: VectorIndex,
         encode_text: Encode,
         *,
+        labels: Labels,
         calibration: Calibration = BUILTIN,
     ) -> None:
-        """`encode_text` gives unit vectors (D,) in the index's space, whose figures `calibration` explains."""
+        """`encode_text` gives unit vectors (D,) in the index's space; `labels` the (M, D) unit vectors of texts which
+        that space knows, the background against which `calibration` reads its cosines. Both may load at first use."""
         self._catalog = catalog
         self._index = index
         self._calibration = calibration
-        self._gather = Gatherer(catalog, index, encode_text, calibration)
+        self._gather = Gatherer(catalog, index, encode_text, labels, calibration)
 
     def search(self, query: Query, *, limit: int = 20, everything: bool = False) -> Answer:
         """Answer a query. `everything` lifts the cut-off and shows every photo of a burst.
@@ -111,7 +113,7 @@ class Engine:
         self, rankings: Sequence[Ranking], floors: Sequence[float], *, everything: bool
     ) -> tuple[list[tuple[int, float, Evidence]], bool]:
         """Cut each ranking off, fuse them, and say whether any of them is confident."""
-        convincing = [best_similarity(one) >= floor and bool(one) for one, floor in zip(rankings, floors, strict=True)]
+        convincing = [best_conviction(one) >= floor and bool(one) for one, floor in zip(rankings, floors, strict=True)]
         confident = any(convincing)
         if everything:
             kept = list(rankings)
@@ -125,7 +127,7 @@ class Engine:
             kept = [
                 relevant(one, self._calibration.share)
                 for one in rankings
-                if best_similarity(one) >= self._calibration.guess_floor
+                if best_conviction(one) >= self._calibration.guess_floor
             ]
         evidence = merge(kept)
         for ranking in kept:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vocabulary import COLOURS
-from search.calibration import Calibration
+from search.calibration import REACH_WEIGHT, Calibration
 from search.catalog import Catalog
 from search.filters import Clause, fts_expression
 from search.query import FreeText
@@ -19,6 +19,7 @@ from search.vectors import VectorIndex
 from search.wording import Wording, singular, take_apart
 
 Encode = Callable[[str], NDArray[np.float32]]
+Labels = Callable[[], NDArray[np.float32]]
 
 PIXEL_BONUS = 0.12
 """For each colour, light or form asked for and seen. In the builtin space a photo of a cat and one of something else
@@ -51,6 +52,7 @@ class Gatherer:
     catalog: Catalog
     index: VectorIndex
     encode: Encode
+    labels: Labels
     calibration: Calibration
 
     def by_words(self, text: FreeText, scope: Scope) -> dict[int, Evidence]:
@@ -71,7 +73,11 @@ class Gatherer:
         tags = self._tags(wording, scope)
         if vector is not None:
             found |= self._similarities(vector, [media_id for media_id in tags if media_id not in found])
-        ranking = {media_id: Evidence(similarity) for media_id, similarity in found.items()}
+        chance, reach = self._background(vector)
+        ranking = {
+            media_id: Evidence(cosine - chance, cosine - chance + REACH_WEIGHT * (reach - chance))
+            for media_id, cosine in found.items()
+        }
         for media_id in tags:
             ranking.setdefault(media_id, Evidence())
         seen: defaultdict[int, dict[str, float]] = defaultdict(dict)
@@ -89,7 +95,7 @@ class Gatherer:
         if not len(vectors):
             return {}
         near = self.index.search(vectors.mean(axis=0), scope.depth + 1, allowed=scope.allowed)
-        ranking = {other: Evidence(similarity) for other, similarity in near if other != media_id}
+        ranking = {other: Evidence(cosine, conviction=cosine) for other, cosine in near if other != media_id}
         colours: defaultdict[int, set[str]] = defaultdict(set)
         for other, name, _ in self.catalog.tags_among(COLOURS, [media_id, *ranking]):
             colours[other].add(name)
@@ -104,6 +110,13 @@ class Gatherer:
     def knows(self, wording: Wording) -> bool:
         """Whether the space can place the text at all."""
         return bool(wording.meaning) and not set(wording.subjects or wording.content) <= self.calibration.blind
+
+    def _background(self, vector: NDArray[np.float32] | None) -> tuple[float, float]:
+        """The mean and the highest cosine of a text to the labels."""
+        if vector is None:
+            return 0.0, 0.0
+        cosines = self.labels() @ vector
+        return float(cosines.mean()), float(cosines.max())
 
     def _nearest(self, vector: NDArray[np.float32] | None, wording: Wording, scope: Scope) -> dict[int, float]:
         if vector is None:

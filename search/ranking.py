@@ -15,7 +15,9 @@ class Evidence:
     """What speaks for one photo being an answer."""
 
     similarity: float = 0.0
-    """Cosine to what is asked for; in a ranking of words, how well they match."""
+    """How near it is to what is asked for; in a ranking of words, how well they match."""
+    conviction: float = 0.0
+    """How sure one can be that this nearness is more than chance; compared with a floor."""
     bonus: float = 0.0
     """Added to order photos; it makes none relevant by itself."""
     sure: bool = False
@@ -33,17 +35,21 @@ Ranking = Mapping[int, Evidence]
 
 
 def relevant(ranking: Ranking, share: float) -> dict[int, Evidence]:
-    """What reaches the given share of the best strength, or is sure.
+    """What reaches the given share of the best similarity, or is sure. A bonus may make up for half of what is needed.
 
-    The range of cosines moves with the query, so the cut is relative to the query's best.
+    The range of similarities moves with the query, so the cut is relative to the query's best.
     """
-    least = share * max((one.strength for one in ranking.values()), default=0.0)
-    return {media_id: one for media_id, one in ranking.items() if one.sure or one.strength >= least}
+    least = share * max((one.similarity for one in ranking.values()), default=0.0)
+    return {
+        media_id: one
+        for media_id, one in ranking.items()
+        if one.sure or (one.strength >= least > 0 and one.similarity >= least / 2)
+    }
 
 
-def best_similarity(ranking: Ranking) -> float:
-    """The highest similarity without bonuses; 1 where a photo is sure, 0 where there is none."""
-    return max((1.0 if one.sure else one.similarity for one in ranking.values()), default=0.0)
+def best_conviction(ranking: Ranking) -> float:
+    """The highest conviction; 1 where a photo is sure, 0 where there is none."""
+    return max((1.0 if one.sure else one.conviction for one in ranking.values()), default=0.0)
 
 
 def ordered(ranking: Ranking) -> list[int]:

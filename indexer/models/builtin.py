@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.errors import ModelError
 from indexer.models.artefacts import GRAPH, LABELS, PARITY, artefact_name
@@ -29,7 +30,7 @@ from indexer.runtime.engines import Engine, OnnxEngine
 if TYPE_CHECKING:
     from indexer.models.concepts import ConceptModel
 
-__all__ = ["SPACE", "ModelCard", "describe_models", "load_concept_model", "load_text_encoder"]
+__all__ = ["SPACE", "ModelCard", "describe_models", "load_concept_model", "load_labels", "load_text_encoder"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +74,14 @@ def load_concept_model(cache: Path, *, threads: int) -> ConceptModel:
     from indexer.models.classes import tag_names  # noqa: PLC0415 - see the next line
     from indexer.models.concepts import ConceptModel  # noqa: PLC0415 - loads OpenCV, which the service does without
 
-    labels = np.load(_obtain(cache, "text", threads) / LABELS, allow_pickle=False)
+    labels = load_labels(cache, threads=threads)
     return ConceptModel(_image_engine(_obtain(cache, "image", threads), threads), labels, tag_names())
+
+
+def load_labels(cache: Path, *, threads: int) -> NDArray[np.float32]:
+    """(C, D) the unit vectors of the class texts: what the space surely knows. Raises as `load_concept_model` does."""
+    labels: NDArray[np.float32] = np.load(_obtain(cache, "text", threads) / LABELS, allow_pickle=False)
+    return labels
 
 
 def load_text_encoder(cache: Path, *, threads: int) -> TextEncoder:
