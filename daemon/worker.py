@@ -6,6 +6,7 @@ dies), the worker ends. All of its memory goes back to the system with it.
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TextIO
 
 import cv2
 import msgspec
@@ -107,6 +109,21 @@ def _offer_to_the_oom_killer() -> None:
         logger.debug("cannot set oom_score_adj", exc_info=True)
 
 
+def _own_stderr() -> TextIO:
+    """Our messages keep going to standard error; what C libraries print about damaged files goes nowhere.
+
+    Every such file is a problem with a reason of its own, so the noise tells nobody anything.
+    """
+    ours = os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, sys.stderr.fileno())
+    os.close(silence)
+    sys.stderr = ours
+    return ours
+
+
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="worker: %(message)s")
+    stderr = _own_stderr()
+    faulthandler.enable(stderr)  # where a crash happened, in the log
+    logging.basicConfig(level=logging.INFO, format="worker: %(message)s", stream=stderr)
     sys.exit(main(int(sys.argv[1])))
