@@ -47,7 +47,9 @@ class Calibration:
     share: float
     """Of the best photo's nearness: what another one needs to be an answer too."""
     similar_floor: float
-    """The cosine from which two photos show the same kind of thing."""
+    """The cosine from which two photos show the same kind of thing: 95 of 100 pairs of photos lie below."""
+    similar_share: float
+    """Of the most similar photo's cosine: what another one needs to be similar too."""
     same_picture: float
     """The cosine from which two photos with nearly the same perceptual hash are one motif, whenever they were taken."""
     blind: frozenset[str] = frozenset()
@@ -59,7 +61,8 @@ BUILTIN = Calibration(
     floor=0.38,
     guess_floor=0.25,
     share=0.45,
-    similar_floor=0.5,
+    similar_floor=0.67,
+    similar_share=0.8,
     same_picture=0.98,
     blind=frozenset(f"{_PEOPLE}{_ACTIONS}{_COUNTS}".split()),
 )

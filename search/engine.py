@@ -94,8 +94,7 @@ class Engine:
         words = merge([self._gather.by_words(text, scope) for text in query.texts])
         meaning = merge([self._gather.by_meaning(text, scope) for text in query.texts])
         likeness = [self._gather.by_example(self._media_named(path), scope) for path in query.similar]
-        floors = [0.0, self._calibration.floor, *[self._calibration.similar_floor] * len(likeness)]
-        best_first, confident = self._rank([words, meaning, *likeness], floors, everything=everything)
+        best_first, confident = self._rank([words], [meaning], likeness, everything=everything)
         note = None if confident else GUESSED if best_first else NO_MATCH
         if not confident and query.texts and not any(self._gather.knows(take_apart(t.words)) for t in query.texts):
             note = f"{note} {BLIND}"
@@ -105,30 +104,28 @@ class Engine:
         """Photos like one of the library, which is left out itself."""
         scope = Scope((EVERYTHING, []), None, max(DEPTH, limit))
         ranking = self._gather.by_example(media_id, scope)
-        best_first, confident = self._rank([ranking], [self._calibration.similar_floor], everything=everything)
+        best_first, confident = self._rank([], [], [ranking], everything=everything)
         note = None if confident else GUESSED if best_first else NO_MATCH
         return self._answer(best_first, Query(), limit, confident=confident, note=note, everything=everything)
 
     def _rank(
-        self, rankings: Sequence[Ranking], floors: Sequence[float], *, everything: bool
+        self, words: Sequence[Ranking], meaning: Sequence[Ranking], likeness: Sequence[Ranking], *, everything: bool
     ) -> tuple[list[tuple[int, float, Evidence]], bool]:
         """Cut each ranking off, fuse them, and say whether any of them is confident."""
-        convincing = [best_conviction(one) >= floor and bool(one) for one, floor in zip(rankings, floors, strict=True)]
-        confident = any(convincing)
+        read = self._calibration
+        cuts = [
+            *((ranking, 0.0, 0.0) for ranking in words),
+            *((ranking, read.floor, read.share) for ranking in meaning),
+            *((ranking, read.similar_floor, read.similar_share) for ranking in likeness),
+        ]
+        cuts = [cut for cut in cuts if cut[0]]
+        convincing = [cut for cut in cuts if best_conviction(cut[0]) >= cut[1]]
+        confident = bool(convincing)
         if everything:
-            kept = list(rankings)
-        elif confident:
-            kept = [
-                relevant(ranking, self._calibration.share)
-                for ranking, good in zip(rankings, convincing, strict=True)
-                if good
-            ]
+            kept = [ranking for ranking, _, _ in cuts]
         else:
-            kept = [
-                relevant(one, self._calibration.share)
-                for one in rankings
-                if best_conviction(one) >= self._calibration.guess_floor
-            ]
+            guesses = [cut for cut in cuts if best_conviction(cut[0]) >= read.guess_floor]
+            kept = [relevant(ranking, share) for ranking, _, share in convincing or guesses]
         evidence = merge(kept)
         for ranking in kept:
             for media_id, one in ranking.items():
