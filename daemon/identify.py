@@ -24,6 +24,7 @@ class Identifier:
         threads: how many files are read at the same time.
         look_again: called with a path that is no longer what the catalog thinks, so that it settles afresh.
         identified: called with the content hashes (32 bytes) of a batch, once the catalog has them.
+        refused: called for each file that cannot be read.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class Identifier:
         threads: int,
         look_again: Callable[[str], None],
         identified: Callable[[Collection[bytes]], None],
+        refused: Callable[[], None],
     ) -> None:
         self._catalog = catalog
         self._look_again = look_again
         self._identified = identified
+        self._refused = refused
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identify")
         self._hashing: dict[str, tuple[FileStat, Future[bytes]]] = {}
         self._stale: dict[str, tuple[int, int, int]] = {}
@@ -55,6 +58,7 @@ class Identifier:
                 self._look_again(path)
             except OSError as error:
                 self._catalog.record_problem(path, *_explain(error))
+                self._refused()
         if hashed:
             self._catalog.identify(hashed, STAGES)
             self._identified([digest for _, digest, _ in hashed])

@@ -68,7 +68,11 @@ class Indexing:
             clock=time.monotonic,
         )
         self._identifier = Identifier(
-            self.catalog, threads=processing.workers, look_again=self.intake.look_again, identified=self._identified
+            self.catalog,
+            threads=processing.workers,
+            look_again=self.intake.look_again,
+            identified=self._identified,
+            refused=lambda: self.progress.finished([], failed=1),
         )
         self._scheduler = Scheduler(
             self.catalog,

@@ -124,9 +124,12 @@ class Intake:
     def _scan_file(self, path: str) -> None:
         if not is_photo(path):
             raise NoSuchPath(f"{path} is not a photo.", "Name photos, or folders that hold some.")
-        stat = look(path)
+        try:
+            stat = look(path)
+        except OSError as error:
+            raise NoSuchPath(f"{path} cannot be read: {error.strerror}.", "Check who may read it.") from error
         if stat is None:
-            raise NoSuchPath(f"There is no file {path}.", "Check the name.")
+            raise NoSuchPath(f"{path} is not a photo but a pipe, a device or a broken link.", "Name another file.")
         known = self._catalog.known_files(path).get(path)
         if known is None or known.missing_since is not None or _signature(known) != _signature(stat):
             self._observe(path)

@@ -140,10 +140,13 @@ def record_problem(db: sqlite3.Connection, path: str, title: str, remedy: str, n
 
 
 def clear_problems(db: sqlite3.Connection) -> int:
-    """Have every path that could not be read tried again; returns how many."""
+    """Have every path that could not be read tried again; returns how many.
+
+    One that has been read keeps its note: that of its odd name.
+    """
     return db.execute(
         "UPDATE file SET problem_title = NULL, problem_remedy = NULL, problem_since = NULL"
-        " WHERE problem_title IS NOT NULL"
+        " WHERE problem_title IS NOT NULL AND media_id IS NULL"
     ).rowcount
 
 

@@ -36,12 +36,13 @@ class Reverie:
             "XDG_CACHE_HOME": str(model_cache),
             **settings,
         }
+        self.program: tuple[str, ...] = PROGRAM
         self.service: subprocess.Popen[str] | None = None
 
     def run(self, *arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """One command to its end."""
         return subprocess.run(
-            [*PROGRAM, *map(str, arguments)],
+            [*self.program, *map(str, arguments)],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -62,7 +63,7 @@ class Reverie:
     def start(self, *folders: Path, wait: bool = True) -> None:
         """Start the service in the background; wait until it answers."""
         self.service = subprocess.Popen(
-            [*PROGRAM, "run", *map(str, folders)],
+            [*self.program, "run", *map(str, folders)],
             env=self.environment,
             text=True,
             stdout=subprocess.DEVNULL,
