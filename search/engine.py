@@ -22,7 +22,7 @@ from search.reasons import explain
 from search.vectors import VectorIndex
 from search.wording import take_apart
 
-DEPTH = 200
+DEPTH = 100
 """How many photos each ranking holds, at least: enough for bursts to collapse and for the rankings to overlap."""
 GUESSES = 5
 NO_MATCH = "Nothing in the library matches well."
@@ -90,7 +90,7 @@ class Engine:
         allowed = None if condition[0] == EVERYTHING else self._catalog.select_media(*condition)
         if allowed is not None and not len(allowed):
             return Answer((), confident=False, note=NO_SUCH_PHOTOS)
-        scope = Scope(condition, allowed, max(DEPTH, limit))
+        scope = Scope(condition, allowed, max(DEPTH, 2 * limit))
         words = merge([self._gather.by_words(text, scope) for text in query.texts])
         meaning = merge([self._gather.by_meaning(text, scope) for text in query.texts])
         likeness = [self._gather.by_example(self._media_named(path), scope) for path in query.similar]
@@ -102,7 +102,7 @@ class Engine:
 
     def similar(self, media_id: int, *, limit: int = 20, everything: bool = False) -> Answer:
         """Photos like one of the library, which is left out itself."""
-        scope = Scope((EVERYTHING, []), None, max(DEPTH, limit))
+        scope = Scope((EVERYTHING, []), None, max(DEPTH, 2 * limit))
         ranking = self._gather.by_example(media_id, scope)
         best_first, confident = self._rank([], [], [ranking], everything=everything)
         note = None if confident else GUESSED if best_first else NO_MATCH

@@ -30,6 +30,7 @@ DATE_BONUS = 0.12
 COLOUR_BONUS = 0.06
 """For a photo of all the same colours as the example."""
 MAX_NAMES = 24
+MAX_COLOURED = 2000
 _WRITTEN = ("title", "description", "keywords", "people", "path", "camera")
 """Where words stand that no network guessed. Tags are matched by their whole names: a hot dog is no dog."""
 
@@ -123,24 +124,21 @@ class Gatherer:
             return {}
         found = dict(self.index.search(vector, scope.depth, allowed=scope.allowed))
         if wording.pixel_tags:
-            # The photos that have all the colours may lie deeper than we look: look among them alone.
-            where, values = scope.where
-            for tag in wording.pixel_tags:
-                where += " AND m.id IN (SELECT media_id FROM segment JOIN tag ON tag.segment_id = segment.id"
-                where += " WHERE tag.name = ?)"
-                values = [*values, tag]
-            having = self.catalog.select_media(where, values)
-            if len(having):
-                found |= dict(self.index.search(vector, scope.depth, allowed=having))
+            # The photos that have all the colours may lie deeper than we look: look among the surest of them alone.
+            having = [
+                {media_id for media_id, _ in self.catalog.tagged(tag, *scope.where, limit=MAX_COLOURED)}
+                for tag in wording.pixel_tags
+            ]
+            if both := set.intersection(*having):
+                allowed = np.array(sorted(both), np.int64)
+                found |= dict(self.index.search(vector, scope.depth, allowed=allowed))
         return found
 
     def _tags(self, wording: Wording, scope: Scope) -> set[int]:
         """Media with a tag that the text names; with what pixels tell only if the text names nothing else."""
         names = wording.names[:MAX_NAMES] or wording.pixel_tags
-        where, values = scope.where
-        return {
-            media_id for name in names for media_id, _ in self.catalog.tagged(name, where, values, limit=scope.depth)
-        }
+        found = (self.catalog.tagged(name, *scope.where, limit=scope.depth) for name in names)
+        return {media_id for tagged in found for media_id, _ in tagged}
 
     def _similarities(self, vector: NDArray[np.float32], media_ids: Sequence[int]) -> dict[int, float]:
         rows = self.catalog.vectors_of_media(self.index.space, media_ids)

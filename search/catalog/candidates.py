@@ -38,8 +38,9 @@ def tagged(
 ) -> list[tuple[int, float]]:
     """The `limit` media surest to have a tag, and that fulfil an SQL condition on `m`: (media id, confidence)."""
     rows = db.execute(
-        "SELECT m.id, tag.confidence FROM tag JOIN segment ON segment.id = tag.segment_id"
-        f" JOIN media m ON m.id = segment.media_id WHERE tag.name = ? AND {VISIBLE} AND ({where})"
+        # CROSS JOIN keeps this order: surest tags first, and no further than the limit.
+        "SELECT m.id, tag.confidence FROM tag CROSS JOIN segment ON segment.id = tag.segment_id"
+        f" CROSS JOIN media m ON m.id = segment.media_id WHERE tag.name = ? AND {VISIBLE} AND ({where})"
         " ORDER BY tag.confidence DESC LIMIT ?",
         (name, *parameters, limit),
     )
@@ -51,8 +52,10 @@ def tags_among(
 ) -> list[tuple[int, str, float]]:
     """Which of these media have which of these tags: (media id, name, confidence)."""
     rows = db.execute(
-        "SELECT segment.media_id, tag.name, max(tag.confidence) FROM segment JOIN tag ON tag.segment_id = segment.id"
-        f" WHERE segment.media_id {IN_IDS} AND tag.name IN ({', '.join('?' * len(names))}) GROUP BY 1, 2",
+        # The + and the CROSS JOIN begin with the few media, not with everything that has such a tag.
+        "SELECT segment.media_id, tag.name, max(tag.confidence) FROM segment"
+        " CROSS JOIN tag ON tag.segment_id = segment.id"
+        f" WHERE segment.media_id {IN_IDS} AND +tag.name IN ({', '.join('?' * len(names))}) GROUP BY 1, 2",
         (id_list(media_ids), *names),
     )
     return list(rows)

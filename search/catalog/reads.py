@@ -186,7 +186,9 @@ def vectors_with_ids(db: sqlite3.Connection, space: Space, ids: Iterable[int]) -
 def vectors_of_media(db: sqlite3.Connection, space: Space, media_ids: Sequence[int]) -> Vectors:
     """The vectors of these media, in the order of the media and their segments; hidden media included."""
     rows = db.execute(
-        f"{VECTOR_ROWS} WHERE space_id = {SPACE_ID} AND media_id {IN_IDS} ORDER BY media_id, ordinal",
+        # CROSS JOIN begins with the few media asked for, not with all vectors of the space.
+        "SELECT vector.id, media_id, data FROM segment CROSS JOIN vector ON vector.segment_id = segment.id"
+        f" WHERE space_id = {SPACE_ID} AND media_id {IN_IDS} ORDER BY media_id, ordinal",
         (space.name, id_list(media_ids)),
     ).fetchall()
     place = {media_id: number for number, media_id in enumerate(media_ids)}
