@@ -107,11 +107,14 @@ class Pipeline:
             ready.put(self._prepare(task, began))
 
         def feed(pool: ThreadPoolExecutor) -> None:
-            for task in tasks:
-                pending.add(1)
-                pool.submit(prepare, task)
-            pool.shutdown(wait=True)
-            ready.put(None)
+            try:
+                for task in tasks:
+                    pending.add(1)
+                    pool.submit(prepare, task)
+                pool.shutdown(wait=True)
+                ready.put(None)
+            except Exception as error:  # noqa: BLE001 - raised again where somebody listens, in `run`
+                ready.put(error)
 
         pool = ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode")
         feeder = threading.Thread(target=feed, args=(pool,), name="feed", daemon=True)
@@ -134,7 +137,7 @@ class Pipeline:
                 continue
             if item is None:
                 break
-            if isinstance(item, ReverieError):
+            if isinstance(item, Exception):
                 raise item
             if not batch:
                 deadline = time.monotonic() + self._max_wait
@@ -252,7 +255,7 @@ class Pipeline:
         partial.replace(path)
 
 
-_Ready = queue.SimpleQueue[_Prepared | Failure | ReverieError | None]
+_Ready = queue.SimpleQueue[_Prepared | Failure | Exception | None]
 """Decoded photos, files that failed, the worker's own failure; None is the end."""
 
 
