@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from config.errors import LibraryBusy
+from config.errors import CatalogError, LibraryBusy
 
 
 class LibraryLock:
@@ -16,11 +16,18 @@ class LibraryLock:
 
     Raises:
         LibraryBusy: another process holds it; the message has its process id.
+        CatalogError: the library's folder cannot be made or written.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CatalogError(
+                f"The library {path.parent} cannot be used: {error.strerror}.",
+                "Choose another place with --library DIR, or mend its permissions.",
+            ) from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
