@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from config.errors import FileVanished, MediaError, ReverieError
+from config.errors import CatalogError, FileVanished, MediaError, ReverieError
 from config.paths import thumbnail_path
 from indexer.media.describe import describe_photo
 from indexer.media.files import FileIdentity, read_file
@@ -249,10 +249,17 @@ class Pipeline:
     def _write_thumbnail(self, content_hash: str, image: NDArray[np.uint8]) -> None:
         """Named by content and replaced whole, so that a kill leaves an old one, a new one or none."""
         path = thumbnail_path(self._thumbnails, content_hash)
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.part")
-        partial.write_bytes(encode_thumbnail(image))
-        partial.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(encode_thumbnail(image))
+            partial.replace(path)
+        except OSError as error:
+            # Not the photo's fault: the worker stops, and the photo is tried again.
+            raise CatalogError(
+                f"Thumbnails cannot be written to {self._thumbnails}: {error.strerror}.",
+                "Free some space on that disk, or mend its permissions. Nothing is lost.",
+            ) from error
 
 
 _Ready = queue.SimpleQueue[_Prepared | Failure | Exception | None]
