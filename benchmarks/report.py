@@ -48,8 +48,23 @@ def machine() -> dict[str, Any]:
     }
 
 
-def write(name: str, figures: dict[str, Any], packages: Sequence[str]) -> None:
-    """Print the figures and write results/`name`.json."""
+def goal(
+    what: str, measured: float, *, unit: str = "", at_most: float | None = None, at_least: float | None = None
+) -> dict[str, Any]:
+    """One promise and what became of it, for the "goals" of a result: docs/performance.md is made from these."""
+    met = (at_most is None or measured <= at_most) and (at_least is None or measured >= at_least)
+    limits = [f"{sign} {limit:g}" for sign, limit in (("≥", at_least), ("≤", at_most)) if limit is not None]
+    return {
+        "goal": what,
+        "limit": f"{' and '.join(limits)} {unit}".rstrip(),
+        "measured": float(f"{measured:.3g}"),
+        "unit": unit,
+        "met": bool(met),
+    }
+
+
+def write(name: str, figures: dict[str, Any], packages: Sequence[str], *, keep: bool = True) -> None:
+    """Print the figures and, if they are to be kept, write results/`name`.json."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
         cwd=RESULTS,
@@ -65,10 +80,11 @@ def write(name: str, figures: dict[str, Any], packages: Sequence[str]) -> None:
         "versions": {"python": platform.python_version()} | {package: version(package) for package in packages},
         "figures": figures,
     }
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(document, indent=2) + "\n"
-    (RESULTS / f"{name}.json").write_text(text)
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     print(text)
+    if keep:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def _lines(path: str) -> list[str]:
