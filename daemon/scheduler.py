@@ -65,8 +65,12 @@ class Scheduler:
         """Hand out work, wait up to `timeout` seconds for results, store them. True if anything moved.
 
         Raises:
-            ModelError: no worker can run on this machine. Jobs stay as they were.
+            ModelError: no worker can run on this machine.
+            CatalogError: the catalog cannot be written, for example because the disk is full.
+
+        Whatever is raised, the next step begins by putting back the jobs that got lost on the way.
         """
+        self._put_back_lost()
         handed_out = self._hand_out()
         outcome = self._supervisor.receive(timeout)
         if isinstance(outcome, Death):
@@ -82,6 +86,14 @@ class Scheduler:
         self._catalog.release([*self._working, *(work.media_id for work in self._suspects)])
         self._working.clear()
         self._suspects.clear()
+
+    def _put_back_lost(self) -> None:
+        """Jobs that an error parted from the worker: nothing else would ever end them."""
+        lost = self._working.keys() - self._supervisor.in_flight
+        if lost:
+            self._catalog.release(lost)
+            for media_id in lost:
+                del self._working[media_id]
 
     def _hand_out(self) -> bool:
         """Keep the worker supplied. True if it was given anything."""
@@ -133,14 +145,13 @@ class Scheduler:
     def _investigate(self, death: Death) -> None:
         """A worker died. What it had not begun goes back; a single file it had begun did it; of several, each is
         tried alone."""
+        self._catalog.release(death.waiting)
         for media_id in death.waiting:
             self._working.pop(media_id, None)
-        self._catalog.release(death.waiting)
-        suspects = [self._working.pop(media_id) for media_id in death.begun if media_id in self._working]
-        if len(suspects) != 1:
-            self._suspects.extend(suspects)
+        if len(death.begun) != 1:
+            self._suspects.extend(self._working.pop(media_id) for media_id in death.begun)
             return
-        [work] = suspects
+        work = self._working[death.begun[0]]
         failure = Failure(
             media_id=work.media_id,
             stages=work.stages,
@@ -149,7 +160,7 @@ class Scheduler:
             permanent=False,
         )
         self._catalog.store([], [failure])
-        self._settle_failure(failure, work)
+        self._settle_failure(failure, self._working.pop(work.media_id))
         self._progress.finished([], failed=1)
 
     def _settle_failure(self, failure: Failure, work: Work | None) -> None:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,6 +21,9 @@ from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Preparing
 logger = logging.getLogger(__name__)
 
 Result = Done | Refused
+
+STILLBORN = 5
+"""So many workers in a row that die before they begin on any file are no accident of one file or of the kernel."""
 
 PREPARE_SECONDS = 1800.0
 """How long a worker may take to load, or first build, its network; on two cores a build takes under a minute."""
@@ -60,13 +63,14 @@ class Supervisor:
         self._in_flight: dict[int, bool] = {}  # media id -> whether the worker has begun on it
         self._preparing = False
         self._last_sign = 0.0
+        self._stillborn = 0
         self.runtime: str | None = None
         """What the network runs on, as the last worker reported it."""
 
     @property
-    def in_flight(self) -> int:
-        """How many files the worker has and has not answered for."""
-        return len(self._in_flight)
+    def in_flight(self) -> Collection[int]:
+        """Media ids of the files that the worker has and has not answered for."""
+        return self._in_flight.keys()
 
     @property
     def pid(self) -> int | None:
@@ -89,7 +93,7 @@ class Supervisor:
         """Everything the worker has answered; waits up to `timeout` seconds for the first answer.
 
         Raises:
-            ModelError: the worker cannot work at all (weights missing or altered).
+            ModelError: the worker cannot work at all (weights missing or altered, or it dies at every start).
         """
         results: list[Result] = []
         while self._connection is not None:
@@ -121,8 +125,9 @@ class Supervisor:
             case Equipped(runtime=runtime):
                 self._preparing = False
                 self.runtime = runtime
-            case Began(media_id=media_id):
+            case Began(media_id=media_id) if media_id in self._in_flight:
                 self._in_flight[media_id] = True
+                self._stillborn = 0
             case Broken(title=title, remedy=remedy):
                 self.stop()
                 raise ModelError(title, remedy)
@@ -198,4 +203,11 @@ class Supervisor:
         logger.warning("the worker %s; it had begun %d files, and %d waited", reason, len(begun), len(waiting))
         death = Death(reason, begun, waiting)
         self.stop()
+        self._stillborn += not begun
+        if self._stillborn >= STILLBORN:
+            self._stillborn = 0
+            raise ModelError(
+                f"The analysis process {reason} before it began on any file, {STILLBORN} times in a row.",
+                "Memory may be short, or a library does not suit this processor: `reverie doctor` looks at both.",
+            )
         return death

@@ -44,8 +44,11 @@ class _Link:
 
     def reply(self, message: Reply) -> None:
         frame = msgspec.msgpack.encode(message)
-        with self._sending:
-            self._connection.send_bytes(frame)
+        try:
+            with self._sending:
+                self._connection.send_bytes(frame)
+        except ConnectionError:
+            os._exit(0)  # nobody reads any more
 
 
 def main(descriptor: int) -> int:
@@ -75,8 +78,6 @@ def main(descriptor: int) -> int:
     )
     try:
         pipeline.run(_tasks(link), began=lambda media_id: link.reply(Began(media_id)), deliver=deliver)
-    except BrokenPipeError:
-        return 0
     except ReverieError as error:
         link.reply(Broken(error.title, error.remedy))
         return error.exit_status

@@ -167,7 +167,7 @@ class Pipeline:
         except ReverieError as error:
             return error
         except Exception as error:
-            # did not foresee must cost itself only, and be named, not stop the line.
+            # A file that does what we did not foresee must cost itself only, and be named, not stop the line.
             logger.warning("unforeseen error on media %d", task.media_id, exc_info=True)
             return Failure(
                 media_id=task.media_id,

@@ -1,0 +1,251 @@
+"""The worker process: it answers, it dies, it hangs, it rests; the service's side always learns what became of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from config.errors import ModelError
+from daemon.protocol import Assignment, Done, Refused, Setup
+from daemon.supervisor import Death, Result, Supervisor
+from indexer.records import Stage
+from indexer.stages import STAGES
+from tests.daemon.clock import Clock
+from tests.sample_photos import copy_photos, locate
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+QUICK = (Stage.DESCRIBE, Stage.PIXELS)
+"""What needs no network: the worker answers within a second of its start."""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_supervisor(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Supervisor]]:
+    made: list[Supervisor] = []
+
+    def make(model_cache: Path = tmp_path / "no-models") -> Supervisor:
+        setup = Setup(
+            thumbnails=os.fsencode(tmp_path / "thumbnails"),
+            model_cache=os.fsencode(model_cache),
+            decode_threads=2,
+            network_threads=2,
+            batch_size=4,
+            max_wait=0.05,
+            max_pixels=50_000_000,
+            max_bytes=50_000_000,
+        )
+        made.append(Supervisor(setup, stall_seconds=60, idle_seconds=30, clock=clock))
+        return made[-1]
+
+    yield make
+    for supervisor in made:
+        supervisor.stop()
+
+
+@pytest.fixture
+def supervisor(make_supervisor: Callable[..., Supervisor]) -> Supervisor:
+    return make_supervisor()
+
+
+def assignment(path: Path, media_id: int = 1, stages: tuple[Stage, ...] = QUICK) -> Assignment:
+    status = path.stat()
+    return Assignment(
+        media_id=media_id,
+        content_hash=f"{media_id:064x}",
+        path=os.fsencode(path),
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+        sidecar=None,
+        stages=stages,
+    )
+
+
+def receive(supervisor: Supervisor, count: int = 1) -> list[Result]:
+    """So many answers, or fail."""
+    results: list[Result] = []
+    deadline = time.monotonic() + 60
+    while len(results) < count:
+        assert time.monotonic() < deadline
+        outcome = supervisor.receive(0.5)
+        assert not isinstance(outcome, Death), outcome
+        results.extend(outcome)
+    return results
+
+
+def death(supervisor: Supervisor) -> Death:
+    """The worker's end, or fail."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        outcome = supervisor.receive(0.5)
+        if isinstance(outcome, Death):
+            return outcome
+    raise AssertionError("the worker lives")
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a dead one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_it_starts_a_worker_with_the_first_file_and_gives_back_what_it_says(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    assert supervisor.pid is None
+    supervisor.send(assignment(locate("coffee.png"), media_id=7))
+    assert supervisor.pid is not None
+    assert list(supervisor.in_flight) == [7]
+    [result] = receive(supervisor)
+    assert isinstance(result, Done)
+    assert result.analysis.media_id == 7
+    assert result.analysis.stages == {stage: STAGES[stage] for stage in QUICK}
+    assert result.analysis.info is not None
+    assert (result.analysis.info.width, result.analysis.info.height) == (600, 400)
+    assert not supervisor.in_flight
+    assert [path.stem for path in (tmp_path / "thumbnails").rglob("*.jpg")] == [f"{7:064x}"]
+
+
+def test_a_name_that_is_not_text_reaches_the_worker_as_it_is(supervisor: Supervisor, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    path.write_bytes(locate("coffee.png").read_bytes())
+    supervisor.send(assignment(path))
+    [result] = receive(supervisor)
+    assert isinstance(result, Done)
+
+
+def test_a_bad_file_is_refused_and_the_worker_goes_on(supervisor: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff" + bytes(5000))
+    supervisor.send(assignment(tmp_path / "bad.jpg", media_id=1))
+    supervisor.send(assignment(locate("coffee.png"), media_id=2))
+    pid = supervisor.pid
+    results = receive(supervisor, 2)
+    [refused] = [result.failure for result in results if isinstance(result, Refused)]
+    assert refused.media_id == 1
+    assert refused.permanent
+    assert supervisor.pid == pid
+
+
+def test_a_file_that_changed_since_it_was_seen_is_not_analysed(supervisor: Supervisor, tmp_path: Path) -> None:
+    copy_photos(tmp_path, "coffee.png")
+    order = assignment(tmp_path / "coffee.png")
+    (tmp_path / "coffee.png").write_bytes(locate("chelsea.png").read_bytes())
+    supervisor.send(order)
+    [result] = receive(supervisor)
+    assert isinstance(result, Refused)
+    assert result.failure.vanished
+
+
+def test_a_killed_worker_is_noticed_with_what_it_had_begun_and_the_next_file_gets_a_new_one(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    supervisor.send(assignment(locate("coffee.png"), media_id=1))
+    receive(supervisor)
+    assert supervisor.pid is not None
+    os.kill(supervisor.pid, signal.SIGSTOP)  # so that it cannot begin before it dies
+    supervisor.send(assignment(locate("chelsea.png"), media_id=2))
+    os.kill(supervisor.pid, signal.SIGKILL)
+    end = death(supervisor)
+    assert end.reason == "was killed by SIGKILL"
+    assert (end.begun, end.waiting) == ((), (2,))
+    assert supervisor.pid is None
+    assert not supervisor.in_flight
+    supervisor.send(assignment(locate("chelsea.png"), media_id=2))
+    [result] = receive(supervisor)
+    assert isinstance(result, Done)
+
+
+def test_a_worker_that_hangs_is_killed(supervisor: Supervisor, clock: Clock) -> None:
+    supervisor.send(assignment(locate("coffee.png"), media_id=1))
+    receive(supervisor)
+    pid = supervisor.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    supervisor.send(assignment(locate("chelsea.png"), media_id=2))
+    clock.ahead += 59
+    assert supervisor.receive(0.1) == []
+    clock.ahead += 2
+    end = death(supervisor)
+    assert end.reason == "gave no answer for 60 seconds"
+    assert end.waiting == (2,)
+    assert not alive(pid)
+
+
+def test_a_worker_without_work_is_ended_and_comes_back_with_the_next_file(supervisor: Supervisor, clock: Clock) -> None:
+    supervisor.send(assignment(locate("coffee.png")))
+    receive(supervisor)
+    pid = supervisor.pid
+    assert pid is not None
+    assert supervisor.receive(0.1) == []
+    assert supervisor.pid == pid
+    clock.ahead += 31
+    assert supervisor.receive(0.1) == []
+    assert supervisor.pid is None
+    assert not alive(pid)
+    supervisor.send(assignment(locate("coffee.png")))
+    receive(supervisor)
+
+
+def test_a_stopped_worker_leaves_nothing_behind(supervisor: Supervisor) -> None:
+    supervisor.send(assignment(locate("coffee.png")))
+    pid = supervisor.pid
+    assert pid is not None
+    supervisor.stop()
+    assert not alive(pid)
+    assert supervisor.receive(0) == []
+
+
+def test_when_memory_is_short_the_kernel_takes_the_worker_first(supervisor: Supervisor) -> None:
+    supervisor.send(assignment(locate("coffee.png")))
+    receive(supervisor)
+    assert int(Path(f"/proc/{supervisor.pid}/oom_score_adj").read_text(encoding="ascii")) >= 500
+
+
+def test_the_worker_ends_with_the_service_that_started_it(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys, time\n"
+        "from daemon.protocol import Setup\n"
+        "from daemon.supervisor import Supervisor\n"
+        "from tests.daemon.test_supervisor import assignment, locate, receive\n"
+        "folder = sys.argv[1].encode()\n"
+        "setup = Setup(folder, folder, 1, 1, 1, 0.0, 10**8, 10**8)\n"
+        "supervisor = Supervisor(setup, stall_seconds=60, idle_seconds=60, clock=time.monotonic)\n"
+        "supervisor.send(assignment(locate('coffee.png')))\n"
+        "receive(supervisor)\n"
+        "print(supervisor.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    finished = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
+    pid = int(finished.stdout)
+    deadline = time.monotonic() + 20
+    while alive(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_worker_that_cannot_have_its_model_says_so(
+    make_supervisor: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the model cache should be", encoding="utf-8")
+    supervisor = make_supervisor(blocked)
+    supervisor.send(assignment(locate("coffee.png"), stages=(*QUICK, Stage.CONCEPTS)))
+    with pytest.raises(ModelError) as caught:
+        receive(supervisor)
+    assert str(blocked) in str(caught.value)
+    assert supervisor.pid is None
