@@ -56,7 +56,7 @@ def goal(
     limits = [f"{sign} {limit:g}" for sign, limit in (("≥", at_least), ("≤", at_most)) if limit is not None]
     return {
         "goal": what,
-        "limit": f"{' and '.join(limits)} {unit}".rstrip(),
+        "limit": "none" if at_most == 0 else f"{' and '.join(limits)} {unit}".rstrip(),
         "measured": float(f"{measured:.3g}"),
         "unit": unit,
         "met": bool(met),
