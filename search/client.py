@@ -76,20 +76,23 @@ class Client:
         if response.status != http.HTTPStatus.OK:
             self._read(response)
         try:
-            for line in response:
-                if line.strip():
-                    message: Json = json.loads(line)
-                    if "error" in message:
-                        raise _remote(message["error"])
-                    yield message
+            with response:
+                for line in response:
+                    if line.strip():
+                        message: Json = json.loads(line)
+                        if "error" in message:
+                            raise _remote(message["error"])
+                        yield message
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _broken(error) from error
 
     def _request(self, method: str, route: str, body: Json | None) -> http.client.HTTPResponse:
         connection = _UnixConnection(self._path, self._timeout)
+        headers = {"Connection": "close"}  # the response then closes the socket once it has been read
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            payload = None if body is None else json.dumps(body)
-            connection.request(method, route, payload, {"Content-Type": "application/json"} if payload else {})
+            connection.request(method, route, None if body is None else json.dumps(body), headers)
             return connection.getresponse()
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise NoService(
@@ -105,7 +108,8 @@ class Client:
 
     def _read(self, response: http.client.HTTPResponse) -> Json:
         try:
-            answer: Json = json.loads(response.read())
+            with response:
+                answer: Json = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _broken(error) from error
         if response.status != http.HTTPStatus.OK:

@@ -87,7 +87,7 @@ class Engine:
         condition = where(query.groups)
         if not query.texts and not query.similar:
             return self._list(query, limit, everything=everything)
-        allowed = None if condition[0] == EVERYTHING else self._catalog.select_media(*condition)
+        allowed = None if condition[0] == EVERYTHING else self._catalog.matching_media(*condition)
         if allowed is not None and not len(allowed):
             return Answer((), confident=False, note=NO_SUCH_PHOTOS)
         scope = Scope(condition, allowed, max(DEPTH, 2 * limit))

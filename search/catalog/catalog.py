@@ -177,6 +177,12 @@ class Catalog:
         with self._database.read() as db:
             return reads.select_media(db, where, parameters)
 
+    def matching_media(self, where: str, parameters: Sequence[object] = ()) -> NDArray[np.int64]:
+        """Like `select_media`, in no order and with media that search must not show among them: several times quicker
+        over a large library, for who leaves those out later anyway."""
+        with self._database.read() as db:
+            return reads.matching_media(db, where, parameters)
+
     def brief(self, media_ids: Collection[int]) -> dict[int, Brief]:
         """What ranking needs of each of these media; those that search must not show are left out."""
         with self._database.read() as db:

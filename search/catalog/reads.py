@@ -141,8 +141,14 @@ def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
 
 def select_media(db: sqlite3.Connection, where: str, parameters: Sequence[object]) -> NDArray[np.int64]:
     """Ids of the searchable media that fulfil an SQL condition on `m`, ascending."""
-    rows = db.execute(f"SELECT m.id FROM media m WHERE {VISIBLE} AND ({where}) ORDER BY m.id", tuple(parameters))
-    return np.fromiter((row[0] for row in rows), dtype=np.int64)
+    return np.sort(matching_media(db, f"{VISIBLE} AND ({where})", parameters))
+
+
+def matching_media(db: sqlite3.Connection, where: str, parameters: Sequence[object]) -> NDArray[np.int64]:
+    """Ids of the media that fulfil an SQL condition on `m`, whether or not search may show them."""
+    # One row of text instead of tens of thousands of rows, each of which costs Python more than SQLite.
+    [ids] = db.execute(f"SELECT group_concat(m.id) FROM media m WHERE {where}", tuple(parameters)).fetchone()
+    return np.fromstring(ids or "", dtype=np.int64, sep=",")
 
 
 def spaces(db: sqlite3.Connection) -> list[Space]:
