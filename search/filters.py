@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -31,6 +32,11 @@ def where(groups: Sequence[Sequence[Condition]]) -> Clause:
             values += bound
         clauses.append(f"({' OR '.join(parts)})")
     return " AND ".join(clauses) or EVERYTHING, values
+
+
+def among(media_ids: Sequence[int]) -> Clause:
+    """The condition that a media is one of these."""
+    return "m.id IN (SELECT value FROM json_each(?))", [json.dumps(media_ids)]
 
 
 def fts_expression(tokens: Sequence[str], operator: str = "AND") -> str:

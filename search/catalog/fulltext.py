@@ -71,8 +71,8 @@ def matches(
     db: sqlite3.Connection, match: str, limit: int, where: str = "1", parameters: Sequence[object] = ()
 ) -> list[TextMatch]:
     """The best `limit` media for an FTS5 MATCH expression that fulfil a condition on `m`, best first."""
-    # The + keeps SQLite from evaluating the MATCH once for each media that fulfils the condition.
-    filtered = "" if where == "1" else f"AND +rowid IN (SELECT m.id FROM media m WHERE {where})"
+    # Asked of each row that matches, and of no other: there are far fewer of those than of media that fulfil it.
+    filtered = "" if where == "1" else f"AND EXISTS (SELECT 1 FROM media m WHERE m.id = fulltext.rowid AND ({where}))"
     weights = ", ".join(str(weight) for weight in COLUMN_WEIGHTS.values())
     oldest = db.execute(
         f"SELECT rowid FROM fulltext WHERE fulltext MATCH ? {filtered} ORDER BY rowid DESC LIMIT 1 OFFSET ?",
