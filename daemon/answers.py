@@ -36,6 +36,12 @@ class NotIndexed(ReverieError):
     exit_status = 1
 
 
+class NoText(ReverieError):
+    """A word that is made of bytes that are not UTF-8."""
+
+    exit_status = 2
+
+
 class Answers:
     """Search, similar, show and status over an open library. Safe to use from several threads.
 
@@ -53,8 +59,9 @@ class Answers:
         self._last_question = time.monotonic()
 
     def search(self, text: str, *, limit: int, everything: bool) -> SearchMessage:
-        """Raises QueryError for a query that cannot be understood."""
+        """Raises QueryError for a query that cannot be understood, NoText for one that is no text."""
         began = time.perf_counter()
+        _check_text(text)
         query = parse(text, today=datetime.date.today(), saved=self._saved)
         answer = self._engine.search(query, limit=query.limit or limit, everything=everything)
         return self._message(answer, began)
@@ -71,6 +78,7 @@ class Answers:
 
     def tag(self, path: str, *, add: Sequence[str], remove: Sequence[str]) -> PhotoMessage:
         """Add and remove hand-made tags. They are kept with what people made, and findable at once."""
+        _check_text(*add, *remove)
         [row] = self.catalog.photos([self._media_at(path)])
         self.authored.add_tags(row.content_hash, add)
         self.authored.remove_tags(row.content_hash, remove)
@@ -82,6 +90,7 @@ class Answers:
 
         Raises QueryError for a query that cannot be understood.
         """
+        _check_text(name, query)
         if not query:
             self.authored.delete_search(name)
             return
@@ -151,7 +160,10 @@ class Answers:
         return self._label_vectors
 
     def _media_at(self, path: str) -> int:
-        media_id = self.catalog.media_at(path)
+        try:
+            media_id = self.catalog.media_at(path)
+        except UnicodeEncodeError:
+            media_id = None  # no file can have this name
         if media_id is None:
             if not os.path.lexists(path):
                 raise NotIndexed(f"There is no file {path}.", "Check the name.")
@@ -203,3 +215,12 @@ class Answers:
             ],
             "thumbnail": str(thumbnail_path(self.paths.thumbnails, row.content_hash)),
         }
+
+
+def _check_text(*texts: str) -> None:
+    """Words come from files and terminals in any encoding, and neither SQLite nor a tokenizer takes what is no text."""
+    for text in texts:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise NoText(f"{text!a} is not valid UTF-8 text.", "Type it on a terminal that is set to UTF-8.") from error

@@ -13,7 +13,7 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -216,6 +216,8 @@ async def _body(request: Request, kind: type[_T]) -> _T:
         return msgspec.convert(json.loads(await request.body()), type=kind)
     except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise HTTPException(400, f"The request's body is wrong: {error}.") from error
+    except ClientDisconnect as error:
+        raise HTTPException(400, "The client left before the request was whole.") from error
 
 
 def _required(request: Request, name: str) -> str:
@@ -249,7 +251,9 @@ async def _refuse(_: Request, error: Exception) -> Response:
 
 async def _refuse_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what the handler is registered for
-    wrong_use = ReverieError(str(error.detail), "See /openapi.json for what can be asked.")
+    titles = {404: "There is no such route.", 405: "This route does not take that method."}
+    title = titles.get(error.status_code, str(error.detail))
+    wrong_use = ReverieError(title, "See /openapi.json for what can be asked.")
     wrong_use.exit_status = 2  # the command line's word for wrong use
     return _Json(_error(wrong_use), status_code=error.status_code)
 

@@ -51,7 +51,7 @@ class Indexing:
         self.answers.authored.mirror_into(self.catalog)
         self.progress = Progress(time.monotonic)
         self._wake = threading.Event()
-        self.intake = Intake(self.catalog, settings.watch, recorded=self._wake.set)
+        self.intake = Intake(self.catalog, settings.watch, recorded=self.wake)
         self.supervisor = Supervisor(
             Setup(
                 thumbnails=os.fsencode(paths.thumbnails),
@@ -100,9 +100,13 @@ class Indexing:
         return identifying or moved or not self._scheduler.idle
 
     def wait(self, seconds: float) -> None:
-        """Sleep until there is something new to work on, or for so long."""
+        """Sleep until there is something new to work on, or for so long, or until `wake` is called."""
         self._wake.wait(seconds)
         self._wake.clear()
+
+    def wake(self) -> None:
+        """End the sleep of another thread in `wait`."""
+        self._wake.set()
 
     def run(self, report: Callable[[ProgressMessage], None], stop: Callable[[], bool]) -> None:
         """Drive to the end of the work that can be done now, reporting as it goes. Raises as `step` does."""
@@ -122,15 +126,17 @@ class Indexing:
 
     def report(self, state: str, since: Pace | None = None) -> ProgressMessage:
         """How far the work is, counted from the start or from an earlier reading of the pace."""
+        # Read in the order in which a file passes through them, so that none is missed on its way.
+        settling = self.intake.settling
         counts = self.catalog.counts()
+        waiting = max(counts.unidentified + counts.pending + counts.running, self._scheduler.in_hand)
         pace = self.progress.pace()
-        waiting = counts.unidentified + counts.pending + counts.running
         failed = pace.failed - (since.failed if since else 0)
         done = failed + pace.finished - (since.finished if since else 0)
         return {
             "state": state,
             "done": done,
-            "total": done + waiting + self.intake.settling,
+            "total": done + waiting + settling,
             "failed": failed,
             "photos_per_second": round(pace.photos_per_second, 2),
             "eta_seconds": round(waiting / pace.photos_per_second, 1) if pace.photos_per_second else None,

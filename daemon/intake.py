@@ -48,13 +48,19 @@ class Intake:
         self._tracker = SettleTracker(watch.quiet_seconds, time.monotonic)
         self._recorded = recorded
         self._lock = threading.RLock()
+        self._moving = threading.Lock()
+        self._recording = 0  # files that have settled and are not in the catalog yet
         self._gone: list[str] = []
         self._obstacles: dict[str, str] = {}
 
     @property
     def settling(self) -> int:
-        """How many files are still being written."""
-        return len(self._tracker)
+        """How many files are still being written, or about to be recorded.
+
+        Who reads this first and the catalog's counts afterwards misses no file on its way from here to there.
+        """
+        with self._moving:
+            return len(self._tracker) + self._recording
 
     def obstacle(self, root: str) -> str | None:
         """Why the last scan of a root could not see all of it, if so."""
@@ -115,7 +121,13 @@ class Intake:
         with self._lock:
             for path in self._tracker.due():
                 self._observe(path)
-            self._record(self._looked_at(self._tracker.ready()))
+            with self._moving:
+                ready = self._tracker.ready()
+                self._recording = len(ready)
+            try:
+                self._record(self._looked_at(ready))
+            finally:
+                self._recording = 0
             if self._gone:
                 self._catalog.record_missing(self._gone)
                 self._gone.clear()

@@ -57,9 +57,14 @@ class Scheduler:
         self._not_before: dict[int, float] = {}
 
     @property
+    def in_hand(self) -> int:
+        """How many files are being analysed, until their results are stored and counted in `progress`."""
+        return len(self._working) + len(self._suspects)
+
+    @property
     def idle(self) -> bool:
         """Nothing is being analysed (jobs may be waiting for their next attempt)."""
-        return not self._working and not self._suspects
+        return self.in_hand == 0
 
     def step(self, timeout: float) -> bool:
         """Hand out work, wait up to `timeout` seconds for results, store them. True if anything moved.
@@ -135,11 +140,11 @@ class Scheduler:
         analyses = [result.analysis for result in results if isinstance(result, Done)]
         failures = [result.failure for result in results if isinstance(result, Refused)]
         self._catalog.store(analyses, failures)
+        self._progress.finished(analyses, failed=len(failures))
         for analysis in analyses:
             self._working.pop(analysis.media_id, None)
         for failure in failures:
             self._settle_failure(failure, self._working.pop(failure.media_id, None))
-        self._progress.finished(analyses, failed=len(failures))
         self._stored()
 
     def _investigate(self, death: Death) -> None:
@@ -160,8 +165,8 @@ class Scheduler:
             permanent=False,
         )
         self._catalog.store([], [failure])
-        self._settle_failure(failure, self._working.pop(work.media_id))
         self._progress.finished([], failed=1)
+        self._settle_failure(failure, self._working.pop(work.media_id))
 
     def _settle_failure(self, failure: Failure, work: Work | None) -> None:
         """Make a file that may yet succeed wait for its next attempt."""

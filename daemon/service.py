@@ -15,16 +15,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import uvicorn
-
 from config.errors import CatalogError, ModelError, ReverieError
 from config.settings import Settings
 from config.version import current_version
 from daemon.api import build_app
 from daemon.hints import Hint
 from daemon.indexing import Indexing
+from daemon.intake import absolute
 from daemon.lock import LibraryLock
 from daemon.notify import Notifier
+from daemon.server import Server
 from daemon.sockets import open_socket
 from daemon.watcher import Watcher
 from search.messages import ProgressMessage, ServiceMessage, StatusMessage
@@ -95,16 +95,10 @@ class Service:
             timeout_seconds=limits.timeout_seconds,
             max_request_bytes=limits.max_request_kilobytes * 1000,
         )
-        server = _Server(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                limit_concurrency=limits.max_clients,
-                timeout_keep_alive=5,
-                timeout_graceful_shutdown=3,
-            ),
+        server = Server(
+            app,
+            max_clients=limits.max_clients,
+            timeout_seconds=limits.timeout_seconds,
             listening=self._ready,
         )
         threads = [
@@ -123,6 +117,7 @@ class Service:
             self._notifier.stopping()
             self._stopping.set()
             self._orders.put(None)
+            self._indexing.wake()
             for thread in threads:
                 thread.join()
 
@@ -139,8 +134,8 @@ class Service:
         return message
 
     def index(self, paths: list[str]) -> Callable[[], ProgressMessage]:
-        """Look at these paths now, and tell how far they are."""
-        order = _Order(tuple(paths))
+        """Look at these paths now, and tell how far they are. Raises NoSuchPath."""
+        order = _Order(tuple(absolute(paths)))
         before = self._indexing.progress.pace()
         self._orders.put(order)
 
@@ -210,10 +205,12 @@ class Service:
         # A scan takes as long as the disk takes: to be restarted in the middle of it would help nobody.
         self._beats["watch"] = float("inf")
         began = time.monotonic()
-        changed = self._indexing.intake.scan(folder)
+        try:
+            changed = self._indexing.intake.scan(folder)
+        finally:
+            self._beat("watch")
+            self._state = "idle"
         self._watcher.scanned(folder, time.monotonic() - began, changed=changed)
-        self._beat("watch")
-        self._state = "idle"
 
     def _carry_out(self, order: _Order) -> None:
         try:
@@ -296,15 +293,3 @@ class _Order:
         self.paths = paths
         self.scanned = threading.Event()
         self.error: ReverieError | None = None
-
-
-class _Server(uvicorn.Server):
-    """A server that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, *, listening: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._listening = listening
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._listening()
