@@ -25,6 +25,10 @@ Result = Done | Refused
 STILLBORN = 5
 """So many workers in a row that die before they begin on any file are no accident of one file or of the kernel."""
 
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""glibc would give the pages of every decoded picture back, and fault them in again for the next one: for a stage of
+array arithmetic that costs several times the arithmetic. What the worker keeps goes when it goes (mallopt(3))."""
+
 PREPARE_SECONDS = 1800.0
 """How long a worker may take to load, or first build, its network; on two cores a build takes under a minute."""
 
@@ -158,7 +162,7 @@ class Supervisor:
         with theirs:
             # -P: never import from the working directory, which may be a folder of untrusted media.
             # The package's own folder is put on the path instead, as it is for us.
-            environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+            environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)} | KEEP_MEMORY
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "daemon.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),

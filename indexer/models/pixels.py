@@ -79,22 +79,21 @@ def measure(
     `format` is the decoder's name of the content; `has_camera` says that the file names a camera, so it is no
     screenshot.
     """
-    middle = _shrink(pixels, SHARPNESS_SIDE / min(pixels.shape[:2]))
-    small = _shrink(middle, COLOUR_SIDE / max(middle.shape[:2]))
-    grey = _grey(middle)
-    luma = _grey(small).astype(np.float32) / np.float32(255)
-    stats = _statistics(grey, luma)
+    grey = _grey(pixels)
+    small = _shrink(pixels, COLOUR_SIDE / max(pixels.shape[:2]))
+    small_grey = _grey(small)
+    luma = small_grey.astype(np.float32) / np.float32(255)
+    sharpness = _sharpness(_shrink(grey, SHARPNESS_SIDE / min(grey.shape)))
+    stats = _statistics(sharpness, luma, difference_hash(small_grey))
     tags = [*_colour_tags(small), *_light_tags(luma)]
-    if not has_camera and format == "PNG" and _fills_a_screen(width, height) and _is_even(_grey(pixels)):
+    if not has_camera and format == "PNG" and _fills_a_screen(width, height) and _is_even(grey):
         tags.append(Tag(SCREENSHOT, 0.9, FORM_SOURCE))
     elif width >= _PANORAMA_ASPECT * height:
         tags.append(Tag(PANORAMA, 0.9, FORM_SOURCE))
     return stats, tuple(tags)
 
 
-def _statistics(grey: Image, luma: Luma) -> PixelStats:
-    """Figures from the photo in grey (H, W), its short side SHARPNESS_SIDE, and from a smaller copy's luma."""
-    sharpness = _between((_SOFT_BLUR - _blur(grey)) / (_SOFT_BLUR - _SHARP_BLUR))
+def _statistics(sharpness: float, luma: Luma, perceptual_hash: int) -> PixelStats:
     # Mertens et al., "Exposure Fusion" (2007): how near each pixel is to the middle. An even spread of all greys
     # averages 0.49, which is as good as a photo gets, hence the doubling.
     exposure = _between(2 * float(np.exp(-((luma - 0.5) ** 2) / (2 * _WELL_EXPOSED_WIDTH**2)).mean()))
@@ -107,7 +106,7 @@ def _statistics(grey: Image, luma: Luma) -> PixelStats:
         # as much as the other two together.
         quality=round(sharpness**0.5 * exposure**0.25 * contrast**0.25, 4),
         brightness=round(float(luma.mean()), 4),
-        perceptual_hash=difference_hash(grey),
+        perceptual_hash=perceptual_hash,
     )
 
 
@@ -121,18 +120,22 @@ def difference_hash(grey: Image) -> int:
     return int.from_bytes(bits.tobytes(), "big", signed=True)
 
 
+def _sharpness(grey: Image) -> float:
+    """0 (blurred) to 1 (sharp), of a grey image (H, W) with a short side of SHARPNESS_SIDE."""
+    return _between((_SOFT_BLUR - _blur(grey)) / (_SOFT_BLUR - _SHARP_BLUR))
+
+
 def _blur(grey: Image) -> float:
     """Blur of a grey image (H, W), 0 (sharp) to 1: how much of the detail another blur leaves.
 
     Source: Crete et al., "The blur effect: perception and estimation with a new no-reference perceptual blur metric"
     (2007). Unlike the variance of the Laplacian it hardly depends on contrast or subject.
     """
-    sharp = grey.astype(np.float32)
+    image = grey.astype(np.float32)
     kept = []
-    for image in (sharp, np.ascontiguousarray(sharp.T)):
-        blurred = cv2.blur(image, (_BLUR_TAPS, 1))
-        detail = np.abs(np.diff(image, axis=1))
-        lost = np.maximum(detail - np.abs(np.diff(blurred, axis=1)), 0)
+    for axis, taps in ((1, (_BLUR_TAPS, 1)), (0, (1, _BLUR_TAPS))):
+        detail = np.abs(np.diff(image, axis=axis))
+        lost = np.maximum(detail - np.abs(np.diff(cv2.blur(image, taps), axis=axis)), 0)
         total = float(detail.sum())
         kept.append(1 - float(lost.sum()) / total if total else 1.0)
     return max(kept)
