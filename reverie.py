@@ -67,6 +67,18 @@ def build_parser(modules: Iterable[str]) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors become one sentence and a remedy, never a traceback."""
+    status = _guarded(arguments)
+    try:
+        sys.stdout.flush()  # here, where a failure can still be told; at the interpreter's exit it would be noise
+    except OSError as error:
+        _abandon_stdout()
+        if not isinstance(error, BrokenPipeError) and status != FAILED:
+            sys.stderr.write(f"reverie: The output cannot be written: {error.strerror}.\n")
+            status = FAILED
+    return status
+
+
+def _guarded(arguments: Sequence[str] | None) -> int:
     # A file name need not be text: print its odd bytes escaped rather than fail.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
@@ -88,8 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (`head`, `less`) has seen enough. Point stdout elsewhere so that the flush at exit is quiet.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()  # the reader (`head`, `less`) has seen enough
         return 0
     except Exception as error:
         if os.environ.get("REVERIE_LOGGING__LEVEL", "").lower() == "debug":
@@ -99,6 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "  Please report it with what REVERIE_LOGGING__LEVEL=debug adds to this.\n"
         )
         return FAILED
+
+
+def _abandon_stdout() -> None:
+    """Point standard output elsewhere, so that what is still buffered goes nowhere at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:

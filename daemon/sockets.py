@@ -41,19 +41,26 @@ def open_socket(path: Path, environ: Mapping[str, str]) -> socket.socket:
                 "Remove it, or choose another place with the setting socket.path.",
             )
         _remove_stale(path)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # Between bind and chmod anybody could connect; a umask leaves no such moment (cpython gh-94984).
-        previous = os.umask(0o777 & ~GROUP_READ_WRITE)
-        try:
-            listener.bind(str(path))
-        finally:
-            os.umask(previous)
-        listener.listen(BACKLOG)
+        return _listen(path)
     except OSError as error:
         raise ServiceError(
             f"The socket {path} cannot be opened: {error.strerror or error}.",
             "Choose another place with the setting socket.path.",
         ) from error
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Between bind and chmod anybody could connect; a umask leaves no such moment (cpython gh-94984).
+    previous = os.umask(0o777 & ~GROUP_READ_WRITE)
+    try:
+        listener.bind(str(path))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(previous)
     return listener
 
 
