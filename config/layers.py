@@ -11,15 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic.fields import FieldInfo
 
 from config.errors import ConfigError
 from config.schema import Keys, Section
 
 VARIABLE_PREFIX = "REVERIE_"
-
-_COMPARE = "Compare with `reverie config init --stdout`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,50 +62,9 @@ def read_file(path: Path, name: str | None = None) -> Layer:
         if isinstance(error, FileNotFoundError):
             raise
         raise ConfigError(f"{name} cannot be read: {error.strerror}.", "Correct its permissions.") from error
-    try:
-        loader = yaml.SafeLoader(text)
-        reader = _FileReader(loader, name)
-        if (root := loader.get_single_node()) is not None:
-            reader.read(root, Keys, "")
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError(f"{name}{line}: this is not YAML: {error.problem}.", _COMPARE) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not a text in UTF-8.", _COMPARE) from error
-    return reader.layer
+    from config.yaml_file import parse  # noqa: PLC0415 - most questions are asked where there is no file to read
 
-
-class _FileReader:
-    """Collects the values of one YAML document, descending exactly as far as the schema does."""
-
-    def __init__(self, loader: yaml.SafeLoader, name: str) -> None:
-        self.layer: Layer = {}
-        self._loader = loader
-        self._name = name
-
-    def read(self, node: yaml.Node, section: type[Section], prefix: str) -> None:
-        if isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null":
-            return
-        if not isinstance(node, yaml.MappingNode):
-            what = f"{prefix[:-1]} is a group of settings, one" if prefix else "a settings file has one"
-            raise ConfigError(f"{self._at(node)}: {what} `key: value` on each line.", _COMPARE)
-        seen: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            word = key_node.value if isinstance(key_node, yaml.ScalarNode) else "with such a name"
-            key, origin = prefix + word, self._at(key_node)
-            field = section.model_fields.get(word)
-            if field is None:
-                raise ConfigError(f"{origin}: there is no setting {key}.", _nearest(key))
-            if word in seen:
-                raise ConfigError(f"{origin}: {key} is already on line {seen[word]}.", "Remove one of the two.")
-            seen[word] = _line(key_node)
-            if (inner := section_of(field)) is not None:
-                self.read(value_node, inner, key + ".")
-            else:
-                self.layer[key] = Setting(self._loader.construct_object(value_node, deep=True), origin)
-
-    def _at(self, node: yaml.Node) -> str:
-        return f"{self._name}, line {_line(node)}"
+    return parse(text, name)
 
 
 def read_environment(environ: Mapping[str, str]) -> Layer:
@@ -146,7 +102,7 @@ def read_flags(flags: Mapping[str, object]) -> Layer:
     return {key: Setting(value, "the command line") for key, value in given.items()}
 
 
-def _nearest(key: str) -> str:
+def nearest_key(key: str) -> str:
     """Point to the likeliest key: the same last word elsewhere, else a near spelling in the section, else anywhere."""
     keys = [known for known, _ in walk()]
     section, _, last = key.rpartition(".")
@@ -159,7 +115,3 @@ def _nearest(key: str) -> str:
 
 def _did_you_mean(names: list[str]) -> str:
     return f"Did you mean {names[0]}?" if names else "`reverie config show` lists the settings."
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
