@@ -46,6 +46,8 @@ class Calibration:
     """Below `floor` and above this, the nearest photos are shown as guesses, and called that."""
     share: float
     """Of the best photo's nearness: what another one needs to be an answer too."""
+    nearness: float
+    """How far above chance (cosine - chance, bonuses included) a photo must be to be an answer at all."""
     similar_floor: float
     """The cosine from which two photos show the same kind of thing: 95 of 100 pairs of photos lie below."""
     similar_share: float
@@ -61,6 +63,7 @@ BUILTIN = Calibration(
     floor=0.38,
     guess_floor=0.25,
     share=0.45,
+    nearness=0.15,
     similar_floor=0.67,
     similar_share=0.8,
     same_picture=0.98,

@@ -129,7 +129,8 @@ class Engine:
             kept = [ranking for ranking, _, _ in cuts]
         else:
             guesses = [cut for cut in cuts if best_conviction(cut[0]) >= read.guess_floor]
-            kept = [relevant(ranking, share) for ranking, _, share in convincing or guesses]
+            nearness = read.nearness if confident else 0.0
+            kept = [relevant(ranking, share, nearness) for ranking, _, share in convincing or guesses]
         evidence = merge(kept)
         for ranking in kept:
             for media_id, one in ranking.items():

@@ -34,16 +34,18 @@ Ranking = Mapping[int, Evidence]
 """Media id to what speaks for it."""
 
 
-def relevant(ranking: Ranking, share: float) -> dict[int, Evidence]:
-    """What reaches the given share of the best similarity, or is sure. A bonus may make up for half of what is needed.
+def relevant(ranking: Ranking, share: float, nearness: float) -> dict[int, Evidence]:
+    """What reaches the given share of the best similarity, and at least `nearness`; or is sure.
 
-    The range of similarities moves with the query, so the cut is relative to the query's best.
+    A bonus may make up for half of what is needed. The range of similarities moves with the query, so the cut is
+    relative to the query's best; but where even the best is not near (it is an answer for its tag or title alone),
+    being nearly as near means nothing.
     """
     least = share * max((one.similarity for one in ranking.values()), default=0.0)
     return {
         media_id: one
         for media_id, one in ranking.items()
-        if one.sure or (one.strength >= least > 0 and one.similarity >= least / 2)
+        if one.sure or (one.strength >= max(least, nearness) > 0 and one.similarity >= least / 2)
     }
 
 
