@@ -122,7 +122,7 @@ def measure(library: Path, media: int, asked: int, processes: int, cache: Path) 
         "goals": [
             report.goal("search through the socket, p50", everything["median"], unit="ms", at_most=30),
             report.goal("search through the socket, p99", everything["p99"], unit="ms", at_most=80),
-            report.goal("the whole `reverie search` process, median", process["median"], unit="ms", at_most=300),
+            report.goal("a whole process of the command `search`, median", process["median"], unit="ms", at_most=300),
         ],
     }
 
