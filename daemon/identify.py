@@ -106,12 +106,15 @@ def content_hash(expected: FileStat) -> bytes:
         descriptor = os.open(expected.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise _Changed from error
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    try:
         if not _same(os.fstat(descriptor), expected):
             raise _Changed
-        digest = hashlib.file_digest(file, "sha256").digest()
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
         if not _same(os.fstat(descriptor), expected):
             raise _Changed
+    finally:
+        os.close(descriptor)
     return digest
 
 

@@ -81,13 +81,13 @@ def render_status(out: TextIO, message: StatusMessage) -> None:
 
 def home_short(path: str, environ: Mapping[str, str]) -> str:
     """A path with the home folder as `~`."""
-    home = environ.get("HOME", "")
-    return f"~{path[len(home) :]}" if home and path.startswith(home.rstrip("/") + "/") else path
+    home = environ.get("HOME", "").rstrip("/")
+    return f"~{path[len(home) :]}" if home and path.startswith(f"{home}/") else path
 
 
 def duration(seconds: float) -> str:
     """Seconds for a person: "45 s", "12 min", "3 h 20 min"."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

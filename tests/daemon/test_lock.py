@@ -39,9 +39,8 @@ def test_a_second_holder_is_told_who_the_first_is_and_a_kill_frees_it(tmp_path: 
 
 
 def test_it_can_be_taken_again_once_it_is_let_go(tmp_path: Path) -> None:
-    with LibraryLock(tmp_path / "lock"):
-        with pytest.raises(LibraryBusy):
-            LibraryLock(tmp_path / "lock")
+    with LibraryLock(tmp_path / "lock"), pytest.raises(LibraryBusy):
+        LibraryLock(tmp_path / "lock")
     LibraryLock(tmp_path / "lock").close()
 
 

@@ -1,0 +1,143 @@
+"""Files get their identity from their content, and only from what the catalog knows them to be."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.identify import Identifier
+from daemon.scan import look
+from search.catalog import Catalog
+from tests.sample_photos import copy_photos
+
+
+class Bench:
+    """A catalog, and an identifier over it that remembers what it was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.catalog = Catalog(folder / "library")
+        self.look_again: list[str] = []
+        self.digests: list[bytes] = []
+        self.refusals = 0
+        self.identifier = Identifier(
+            self.catalog,
+            threads=2,
+            look_again=self.look_again.append,
+            identified=self._identified,
+            refused=self._refused,
+        )
+
+    def _identified(self, digests: Collection[bytes]) -> None:
+        self.digests.extend(digests)
+
+    def _refused(self) -> None:
+        self.refusals += 1
+
+    def record(self, *paths: Path | str) -> None:
+        for path in paths:
+            stat = look(str(path))
+            assert stat is not None
+            self.catalog.record_files([stat])
+
+    def run_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline
+            self.identifier.step()
+            time.sleep(0.01)
+
+    def finish(self) -> None:
+        self.run_until(lambda: not self.identifier.step())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.identifier.stop()
+    bench.catalog.close()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    copy_photos(tmp_path / "photos", "coffee.png", "rocket.jpg")
+    return tmp_path / "photos"
+
+
+def test_the_sha256_of_its_content_names_a_photo(bench: Bench, photos: Path) -> None:
+    bench.record(*photos.iterdir())
+    bench.finish()
+    assert bench.catalog.unidentified(10) == []
+    for path in photos.iterdir():
+        media_id = bench.catalog.media_at(str(path))
+        assert media_id is not None
+        [row] = bench.catalog.photos([media_id])
+        assert row.content_hash == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert bytes.fromhex(row.content_hash) in bench.digests
+    assert bench.catalog.counts().pending == 2
+
+
+def test_copies_share_one_identity(bench: Bench, photos: Path) -> None:
+    (photos / "copy.png").write_bytes((photos / "coffee.png").read_bytes())
+    bench.record(*photos.iterdir())
+    bench.finish()
+    assert bench.catalog.media_at(str(photos / "copy.png")) == bench.catalog.media_at(str(photos / "coffee.png"))
+    assert bench.catalog.counts().media == 2
+
+
+@pytest.mark.parametrize("change", ["rewritten", "gone", "pipe", "folder"])
+def test_a_file_that_is_no_longer_what_was_seen_is_looked_at_again_and_not_linked(
+    bench: Bench, photos: Path, change: str
+) -> None:
+    path = photos / "coffee.png"
+    bench.record(path)
+    path.unlink()
+    match change:
+        case "rewritten":
+            path.write_bytes((photos / "rocket.jpg").read_bytes())
+        case "pipe":
+            os.mkfifo(path)  # opening it must not wait for a writer
+        case "folder":
+            path.mkdir()
+    bench.run_until(lambda: bool(bench.look_again))
+    bench.finish()
+    assert bench.look_again == [str(path)]
+    assert bench.catalog.media_at(str(path)) is None
+    assert bench.refusals == 0
+    if change == "rewritten":
+        bench.record(path)
+        bench.finish()
+        assert bench.catalog.media_at(str(path)) is not None
+
+
+def test_a_file_that_cannot_be_read_is_listed_once_and_holds_nobody_up(
+    bench: Bench, photos: Path, tmp_path: Path
+) -> None:
+    # A loop of links cannot be opened by anybody, root included.
+    bench.record(*photos.iterdir())
+    (photos / "coffee.png").unlink()
+    (photos / "coffee.png").symlink_to(photos / "coffee.png")
+    bench.finish()
+    [problem] = bench.catalog.problems()
+    assert problem.path == str(photos / "coffee.png")
+    assert problem.title == "The file cannot be read: Too many levels of symbolic links."
+    assert bench.refusals == 1
+    assert bench.catalog.media_at(str(photos / "rocket.jpg")) is not None
+
+
+def test_a_name_that_is_not_text_is_indexed_and_noted(bench: Bench, photos: Path) -> None:
+    path = os.fsdecode(os.fsencode(photos) + b"/caf\xe9.png")
+    os.rename(photos / "coffee.png", path)
+    bench.record(path)
+    bench.finish()
+    assert bench.catalog.media_at(path) is not None
+    [problem] = bench.catalog.problems()
+    assert problem.path == path
+    assert "UTF-8" in problem.title
+    assert bench.catalog.retry_problems() == 0
+    assert len(bench.catalog.problems()) == 1

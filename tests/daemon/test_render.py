@@ -1,0 +1,189 @@
+"""Answers as a person reads them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.render import duration, home_short, render_photo, render_results, render_status
+from search.messages import PhotoMessage, SearchMessage, StatusMessage
+
+HOME = {"HOME": "/home/ada"}
+
+
+def result(path: str, **changes: Any) -> Any:
+    return {
+        "path": path,
+        "kind": "photo",
+        "score": 0.5,
+        "reasons": ["looks like: espresso"],
+        "taken_at": None,
+        "collapsed": 0,
+        "content_hash": "ab" * 32,
+        "thumbnail": "/not/there.jpg",
+    } | changes
+
+
+def rendered(message: SearchMessage) -> str:
+    out = io.StringIO()
+    render_results(out, message, thumbnails=True, environ=HOME | {"KITTY_WINDOW_ID": "1"})
+    return out.getvalue()
+
+
+def test_results_have_number_path_date_and_reasons() -> None:
+    first = result("/home/ada/a.jpg", taken_at="2019-07-04T10:00:00", collapsed=3, reasons=["tag: cup", "2019"])
+    message: SearchMessage = {
+        "results": [first, result("/srv/b.jpg")], "confident": True, "note": None, "seconds": 0.1,
+    }  # fmt: skip
+    assert rendered(message) == (
+        "  1  ~/a.jpg  2019-07-04  (+3 near-identical)\n     tag: cup · 2019\n"
+        "  2  /srv/b.jpg\n     looks like: espresso\n"
+    )
+
+
+def test_a_weak_answer_says_so() -> None:
+    message: SearchMessage = {"results": [], "confident": False, "note": "Nothing is near.", "seconds": 0.1}
+    assert rendered(message) == "No confident match.\nNothing is near.\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "home", "short"),
+    [
+        ("/home/ada/a.jpg", "/home/ada", "~/a.jpg"),
+        ("/home/ada/a.jpg", "/home/ada/", "~/a.jpg"),
+        ("/home/adam/a.jpg", "/home/ada", "/home/adam/a.jpg"),
+        ("/a.jpg", "", "/a.jpg"),
+        ("/a.jpg", "/", "/a.jpg"),
+    ],
+)
+def test_the_home_folder_is_shortened(path: str, home: str, short: str) -> None:
+    assert home_short(path, {"HOME": home}) == short
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (60, "1 min"),
+        (3569, "59 min"),
+        (3599, "1 h 0 min"),
+        (12000, "3 h 20 min"),
+    ],
+)
+def test_durations_are_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_photo_is_told_fact_by_fact() -> None:
+    message: PhotoMessage = {
+        "paths": ["/a.jpg", "/copy.jpg"],
+        "content_hash": "ab" * 32,
+        "kind": "photo",
+        "size": 1234567,
+        "info": {
+            "format": "JPEG", "width": 4000, "height": 3000, "taken_at": "2019-07-04T10:00:00", "camera": "Canon R5",
+            "latitude": 48.8584, "longitude": 2.2945, "keywords": ["paris"], "people": [], "rating": 5,
+        },
+        "pixels": {"quality": 0.5, "sharpness": 0.25, "exposure": 1, "contrast": 0, "brightness": 0.125},
+        "tags": [
+            {"name": "tower", "confidence": 0.9, "source": "imagenet"},
+            {"name": "trip", "confidence": 1.0, "source": "authored"},
+        ],
+        "label": None,
+        "jobs": [{"stage": "concepts", "revision": 1, "state": "quarantined", "attempts": 3, "problem": "It broke."}],
+        "thumbnail": "/not/there.jpg",
+    }  # fmt: skip
+    out = io.StringIO()
+    render_photo(out, message, thumbnails=False, environ={})
+    facts = [(name, value.strip()) for name, _, value in (line.partition("  ") for line in out.getvalue().splitlines())]
+    for fact in (
+        ("path", "/a.jpg"),
+        ("path", "/copy.jpg"),
+        ("content", f"sha256 {'ab' * 32}, 1,234,567 bytes"),
+        ("picture", "JPEG, 4000 x 3000"),
+        ("camera", "Canon R5"),
+        ("rating", "5"),
+        ("place", "48.85840, 2.29450"),
+        ("keywords", "paris"),
+        ("tags (imagenet)", "tower 0.90"),
+        ("tags (authored)", "trip 1.00"),
+        ("stage concepts", "quarantined: It broke."),
+    ):
+        assert fact in facts
+    assert "people" not in dict(facts)
+
+
+def status(**changes: Any) -> Any:
+    names = ("files", "unidentified", "media", "pending", "running", "done", "quarantined", "problems", "missing")
+    return {
+        "library": "/library",
+        "service": None,
+        "counts": dict.fromkeys(names, 0) | {"files": 12, "done": 8, "pending": 2, "running": 1, "unidentified": 1},
+        "vectors": {"space": 1200},
+        "profile": "builtin",
+        "runtime": "ONNX Runtime",
+        "device": "CPU",
+        "models": [],
+        "problems": [],
+        "problems_total": 0,
+    } | changes
+
+
+def shown(message: StatusMessage) -> str:
+    out = io.StringIO()
+    render_status(out, message)
+    return out.getvalue()
+
+
+def test_status_without_a_service_says_how_to_start_one() -> None:
+    text = shown(status())
+    assert "not running (`reverie run` starts it)" in text
+    assert "8 ready in 12 files, 4 to do" in text
+    assert "1,200 in space" in text
+    assert "Problems" not in text
+
+
+def test_status_tells_what_the_service_does_and_what_ails_it() -> None:
+    pace = {
+        "photos_per_second": 7.5, "eta_seconds": 130.0, "bottleneck": "decoding photos (the CPU)",
+        "seconds_per_step": {}, "finished": 8, "failed": 0,
+    }  # fmt: skip
+    service = {
+        "pid": 42, "version": "0.1.0", "uptime_seconds": 75, "state": "indexing, 4 to do",
+        "trouble": "The disk is full.", "settling": 2, "worker_pid": None, "pace": pace,
+        "folders": [{"path": "/nas", "mode": "polling", "reason": "it is on a network", "remedy": "Nothing to do."}],
+    }  # fmt: skip
+    text = shown(status(service=service))
+    for part in (
+        "pid 42, version 0.1.0, up 1 min",
+        "indexing, 4 to do",
+        "The disk is full.",
+        "7.5 photos/s, 2 min left",
+        "decoding photos (the CPU)",
+        "2 files are still being written",
+        "none (it starts when there is work)",
+        "/nas (polling: it is on a network)",
+        "Nothing to do.",
+    ):
+        assert part in text
+
+
+def test_status_lists_problems_and_says_how_many_it_leaves_out() -> None:
+    problem = {"path": "/a.jpg", "title": "It is empty.", "remedy": "Copy it again.", "attempts": 1}
+    text = shown(status(problems=[problem], problems_total=1300))
+    assert "\nProblems (1,300):\n  /a.jpg\n    It is empty. Copy it again.\n  ... and 1,299 more\n" in text
+
+
+def test_pictures_that_are_not_there_are_left_out(tmp_path: Path) -> None:
+    out = io.StringIO()
+    message: SearchMessage = {
+        "results": [result("/a.jpg", thumbnail=str(tmp_path / "none.jpg"))],
+        "confident": True, "note": None, "seconds": 0.1,
+    }  # fmt: skip
+    render_results(out, message, thumbnails=True, environ={"KITTY_WINDOW_ID": "1"})
+    assert "\x1b" not in out.getvalue()
