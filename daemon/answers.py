@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import datetime
 import functools
@@ -140,6 +141,7 @@ class Answers:
         with self._encoder_lock:
             if self._encoder is not None and time.monotonic() - self._last_question > idle_seconds:
                 self._encoder = None
+                ctypes.CDLL(None).malloc_trim(0)  # glibc would keep what it held (malloc_trim(3))
                 logger.info("no question for %.0f s: the text encoder is unloaded", idle_seconds)
 
     def _saved(self, name: str) -> str | None:

@@ -57,11 +57,7 @@ def counts(db: sqlite3.Connection) -> Counts:
         quarantined=int(quarantined),
         problems=count(f"({PROBLEMS})"),
         missing=count("file WHERE missing_since IS NOT NULL"),
-        vectors=dict(
-            db.execute(
-                "SELECT name, (SELECT count(*) FROM vector WHERE space_id = space.id) FROM space ORDER BY name"
-            ).fetchall()
-        ),
+        vectors=dict(db.execute("SELECT name, vectors FROM space ORDER BY name").fetchall()),
     )
 
 
@@ -164,10 +160,11 @@ def vector_ids(db: sqlite3.Connection, space: Space) -> NDArray[np.int64]:
 
 def vector_totals(db: sqlite3.Connection, space: Space) -> tuple[int, int]:
     """(newest id, how many) of the vectors of a space; (0, 0) where there are none."""
-    newest, total = db.execute(
-        f"SELECT coalesce(max(id), 0), count(*) FROM vector WHERE space_id = {SPACE_ID}", (space.name,)
+    row = db.execute(
+        "SELECT coalesce((SELECT max(id) FROM vector WHERE space_id = space.id), 0), vectors FROM space WHERE name = ?",
+        (space.name,),
     ).fetchone()
-    return int(newest), int(total)
+    return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
 
 def vectors_after(db: sqlite3.Connection, space: Space, newest: int, limit: int) -> Vectors:

@@ -101,7 +101,8 @@ CREATE INDEX tag_name ON tag (name, confidence, segment_id);
 CREATE TABLE space (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
-    dimension INTEGER NOT NULL
+    dimension INTEGER NOT NULL,
+    vectors INTEGER NOT NULL DEFAULT 0      -- how many there are, kept by triggers: counting takes too long
 ) STRICT;
 
 -- The vectors are the truth; the FAISS file is a cache of them. A changed vector is a new row with a new id, so an
@@ -114,6 +115,10 @@ CREATE TABLE vector (
     UNIQUE (segment_id, space_id)
 ) STRICT;
 CREATE INDEX vector_space ON vector (space_id, id);
+CREATE TRIGGER vector_added AFTER INSERT ON vector
+BEGIN UPDATE space SET vectors = vectors + 1 WHERE id = new.space_id; END;
+CREATE TRIGGER vector_removed AFTER DELETE ON vector
+BEGIN UPDATE space SET vectors = vectors - 1 WHERE id = old.space_id; END;
 
 CREATE TABLE job (
     media_id INTEGER NOT NULL REFERENCES media (id) ON DELETE CASCADE,
