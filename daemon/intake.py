@@ -18,7 +18,7 @@ from config.schema import Watch
 from daemon.hints import Hint
 from daemon.identify import note_odd_name
 from daemon.ignore import IgnoreRules
-from daemon.scan import Changes, compare, look, scan_root
+from daemon.scan import Scan, compare, look, scan_root
 from daemon.settle import SettleTracker
 from indexer.media.formats import is_photo
 from search.catalog import Catalog, FileStat
@@ -81,7 +81,7 @@ class Intake:
         scan = scan_root(path, self.rules, below)
         changes = compare(scan, self._catalog.known_files(below or path))
         if below is None:
-            self._note_obstacle(path, changes)
+            self._note_obstacle(path, changes.reason or _unreadable(scan))
         with self._lock:
             for missing in changes.missing:
                 self._tracker.observe(missing, None)
@@ -179,12 +179,12 @@ class Intake:
             note_odd_name(self._catalog, stat.path)
         self._recorded()
 
-    def _note_obstacle(self, root: str, changes: Changes) -> None:
-        if changes.reason is None:
+    def _note_obstacle(self, root: str, reason: str | None) -> None:
+        if reason is None:
             self._obstacles.pop(root, None)
-        else:
-            self._obstacles[root] = changes.reason
-            logger.warning("%s", changes.reason)
+        elif self._obstacles.get(root) != reason:
+            self._obstacles[root] = reason
+            logger.warning("%s", reason)
 
 
 def absolute(paths: Iterable[str | Path]) -> list[str]:
@@ -200,6 +200,15 @@ def absolute(paths: Iterable[str | Path]) -> list[str]:
             raise NoSuchPath(f"There is no file or folder {whole}.", "Check the name.")
         found[whole] = None
     return list(found)
+
+
+def _unreadable(scan: Scan) -> str | None:
+    """What a scan could not look at, as one sentence."""
+    if not scan.unreadable:
+        return None
+    path, why = next(iter(scan.unreadable.items()))
+    more = f", and {len(scan.unreadable) - 1} more" if len(scan.unreadable) > 1 else ""
+    return f"{path} cannot be read ({why}){more}."
 
 
 def _signature(stat: FileStat) -> tuple[int, ...]:
