@@ -98,7 +98,7 @@ class Pipeline:
         `began` is called with a media id, from a decode thread, before anything of that file is read: should the
         process die, these are the files that may have done it.
 
-        The number of undecoded arrays is bounded by how many tasks the sender keeps in flight.
+        How many decoded photos wait in memory is bounded by how many tasks the sender keeps in flight.
         """
         ready: _Ready = queue.SimpleQueue()
         pending = _Counter()
