@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 import reverie
+from search.query import parse
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 
-COMMAND = re.compile(r"(?:^ {4,}(?:sudo )?\S*?|`(?:sudo )?\S*?)\breverie (?P<words>[a-z-][^`\n]*)`?", re.MULTILINE)
+COMMAND = re.compile(r"(?:^(?: {4,}(?:sudo )?\S*?)?|`(?:sudo )?\S*?)\breverie (?P<words>[a-z-][^`\n]*)`?", re.MULTILINE)
 
 
 def commands() -> list[str]:
@@ -43,3 +45,21 @@ def test_every_documented_task_exists() -> None:
     for document in DOCUMENTS:
         named = set(re.findall(r"(?:^ {4,}|`)make ([a-z]+)", document.read_text(encoding="utf-8"), re.MULTILINE))
         assert named <= tasks, document
+
+
+def test_every_command_is_documented() -> None:
+    shown = {words.split()[0] for words in commands()}
+    assert shown >= {*reverie.COMMANDS, "completion"}
+
+
+def query_examples() -> list[str]:
+    """Every filter that docs/query-language.md shows with a value between backticks, and every query it searches."""
+    text = (ROOT / "docs" / "query-language.md").read_text(encoding="utf-8")
+    filters = re.findall(r"`(-?[a-z]+:[^`\s][^`]*)`", text)
+    searches = [shlex.split(words)[1] for words in commands() if words.startswith("search ")]
+    return sorted({*filters, *searches})
+
+
+@pytest.mark.parametrize("query", query_examples())
+def test_every_documented_query_is_understood(query: str) -> None:
+    parse(query, today=date(2026, 11, 23), saved={"beach": "sea"}.get)
