@@ -249,7 +249,7 @@ class Pipeline:
     def _write_thumbnail(self, content_hash: str, image: NDArray[np.uint8]) -> None:
         """Named by content and replaced whole, so that a kill leaves an old one, a new one or none."""
         path = thumbnail_path(self._thumbnails, content_hash)
-        partial = path.with_suffix(f".{os.getpid()}.part")
+        partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")  # two copies may be decoded at once
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(encode_thumbnail(image))
