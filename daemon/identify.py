@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat as stat_module
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from indexer.records import Kind
 from indexer.stages import STAGES
@@ -71,6 +71,10 @@ class Identifier:
                 self._stale.pop(stat.path, None)
                 self._hashing[stat.path] = stat, self._pool.submit(content_hash, stat)
         return bool(hashed or self._hashing)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until a file that is being hashed has been, or for so long."""
+        wait([future for _, future in self._hashing.values()], seconds, FIRST_COMPLETED)
 
     def stop(self) -> None:
         """Drop what has not begun. Nothing is lost: the catalog still says it is unidentified."""

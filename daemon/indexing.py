@@ -94,6 +94,8 @@ class Indexing:
         """
         identifying = self._identifier.step()
         moved = self._scheduler.step(WAIT_SECONDS if self.supervisor.in_flight else 0.0)
+        if identifying and not moved and not self.supervisor.in_flight:
+            self._identifier.wait(WAIT_SECONDS)  # a slow disk: asking again and again would only take its processor
         if time.monotonic() > self._snapshot_due:
             self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
             self.answers.index.save()
