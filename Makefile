@@ -13,7 +13,7 @@ help:  ## show what there is
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[raw,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[raw,cluster,dev]'
 	touch $@
 
 setup: $(VENV)/.installed  ## make the environment in .venv

@@ -13,6 +13,9 @@
     │   ├── UnreadableFile       the system would not let us read it: permissions, I/O errors
     │   └── FileVanished         moved, deleted or changed while being read
     ├── ModelError               weights are missing, altered or will not run
+    │   ├── PullFailed           weights could not be fetched, or are not the ones that were asked for
+    │   ├── OutOfDeviceMemory    a batch does not fit into the device's memory
+    │   └── DeviceFailed         the device is in a state that only a new process can leave
     ├── CatalogError             the catalog cannot be opened or written
     │   └── NewerCatalog         it was written by a later version of Reverie
     ├── LibraryBusy              another process holds this library
@@ -91,6 +94,18 @@ class FileVanished(MediaError):
 
 class ModelError(ReverieError):
     """Weights are missing, altered or will not run."""
+
+
+class PullFailed(ModelError):
+    """Weights could not be fetched, or are not the ones that were asked for."""
+
+
+class OutOfDeviceMemory(ModelError):
+    """A batch does not fit into the device's memory."""
+
+
+class DeviceFailed(ModelError):
+    """The device is in a state that only a new process can leave (a poisoned CUDA context)."""
 
 
 class CatalogError(ReverieError):

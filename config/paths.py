@@ -28,8 +28,10 @@ class Paths:
     library: Path
     """Holds all state; must be on a local disk."""
     model_cache: Path
-    """Made from the packaged weights; safe to delete."""
+    """Made from weights on this machine; safe to delete."""
     socket: Path
+    config_folders: tuple[Path, ...]
+    """The system's and the user's: settings, and lists of models and labels, the strongest last."""
 
     @property
     def catalog(self) -> Path:
@@ -42,6 +44,11 @@ class Paths:
     @property
     def thumbnails(self) -> Path:
         return self.library / "thumbnails"
+
+    @property
+    def models(self) -> Path:
+        """Pulled weights."""
+        return self.library / "models"
 
     @property
     def lock(self) -> Path:
@@ -75,7 +82,12 @@ def resolve(library: Path | None, socket: Path | None, environ: Mapping[str, str
     """The paths that follow from the two configured ones; None stands for the default in this environment."""
     root = library or _service_directory(environ, "STATE_DIRECTORY") or _xdg(environ, "XDG_DATA_HOME", ".local/share")
     cache = _service_directory(environ, "CACHE_DIRECTORY") or _xdg(environ, "XDG_CACHE_HOME", ".cache")
-    return Paths(library=root, model_cache=cache / "models", socket=socket or _default_socket(root, environ))
+    return Paths(
+        library=root,
+        model_cache=cache / "models",
+        socket=socket or _default_socket(root, environ),
+        config_folders=tuple(file.parent for file in config_files(environ)),
+    )
 
 
 def fits_socket(path: Path) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from indexer.records import Analysis, Failure, Stage
+from indexer.records import Analysis, Failure
 
 
 class Setup(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class Assignment(msgspec.Struct, frozen=True):
     mtime_ns: int
     inode: int
     sidecar: bytes | None
-    stages: tuple[Stage, ...]
+    stages: tuple[str, ...]
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):

@@ -43,7 +43,7 @@ class Task:
     path: str
     identity: FileIdentity
     sidecar: str | None
-    stages: tuple[Stage, ...]
+    stages: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class _Prepared:
     task: Task
     info: MediaInfo | None = None
     stats: PixelStats | None = None
-    tags: dict[Stage, tuple[Tag, ...]] = field(default_factory=dict)
+    tags: dict[str, tuple[Tag, ...]] = field(default_factory=dict)
     views: NDArray[np.float32] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -19,14 +19,20 @@ class Kind(StrEnum):
 
 
 class Stage(StrEnum):
-    """The analyses of a photo, in the order they run."""
+    """The analyses that are always there. Those of a model are named "task:model", those of a plug-in as it says."""
 
     DESCRIBE = "describe"
     """Dimensions, EXIF, XMP and the thumbnail."""
     PIXELS = "pixels"
     """Colours, light, quality and the perceptual hash: what pixels tell without a network."""
     CONCEPTS = "concepts"
-    """The image network: tags and the embedding."""
+    """The image network of the builtin profile: tags and the embedding."""
+
+
+def stage_order(stage: str) -> tuple[int, str]:
+    """Sorts stage names: ours in their order, then those of models and plug-ins by name."""
+    ours = list(Stage)
+    return (ours.index(Stage(stage)) if stage in ours else len(ours), stage)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,21 @@ class Tag:
     source: str
     """Who says so: "imagenet", "colour", "light", "form", "authored"."""
     segment: int = 0
+    count: int | None = None
+    """How many of them were seen; None: it was not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One thing that a detector found in a segment."""
+
+    label: str
+    """Lower case: "traffic light"."""
+    score: float
+    """0 to 1."""
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom, as shares (0 to 1) of the upright picture's width and height."""
+    segment: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +128,43 @@ class Embedding:
     vector: bytes
     """Little-endian float16, `space.dimension` values, L2 norm 1."""
     segment: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every media file goes through under one profile, and the space in which it is searched."""
+
+    profile: str
+    space: Space
+    stages: dict[str, int]
+    """Stage name to revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A faster way to run a network that is not in use, and why."""
+
+    runtime: str
+    """"TensorRT 11 fp16"."""
+    reason: str
+    remedy: str
+    """What a person can do about it; empty if nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeReport:
+    """How one network is run."""
+
+    stage: str
+    model: str
+    device: str
+    """"CPU", "NVIDIA GeForce RTX 2080 Ti"."""
+    runtime: str
+    """"ONNX Runtime 1.32.0"."""
+    precision: str
+    """"fp32", "fp16", "bf16", "int8"."""
+    batch_size: int
+    refused: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +190,16 @@ class Analysis:
     """The result of some stages on one media file. A stage not in `stages` says nothing: its rows stay."""
 
     media_id: int
-    stages: dict[Stage, int]
+    stages: dict[str, int]
     """Stage to the revision that ran."""
     info: MediaInfo | None = None
     pixels: PixelStats | None = None
     segments: tuple[Segment, ...] = (WHOLE,)
-    tags: dict[Stage, tuple[Tag, ...]] = dataclasses.field(default_factory=dict)
+    tags: dict[str, tuple[Tag, ...]] = dataclasses.field(default_factory=dict)
+    """By the stage that found them."""
+    detections: dict[str, tuple[Detection, ...]] = dataclasses.field(default_factory=dict)
+    aesthetic: float | None = None
+    """How pleasing a picture it is, 0 to 1, as a dual encoder judges."""
     embeddings: tuple[Embedding, ...] = ()
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     """Time spent per step (read, decode, describe, pixels, concepts), summed over threads."""
@@ -148,7 +210,7 @@ class Failure:
     """Why one media file could not be analysed."""
 
     media_id: int
-    stages: tuple[Stage, ...]
+    stages: tuple[str, ...]
     title: str
     remedy: str
     permanent: bool

@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from indexer.records import Stage
 
-STAGES: dict[Stage, int] = {
+STAGES: dict[str, int] = {
     Stage.DESCRIBE: 1,
     Stage.PIXELS: 1,
     Stage.CONCEPTS: 1,
 }
+
+TASK_REVISIONS: dict[str, int] = {
+    "embedding": 1,
+    "labels": 1,
+    "aesthetic": 1,
+    "detection": 1,
+    "segmentation": 1,
+    "action": 1,
+    "speech": 1,
+}
+"""What a model can be used for. Its stage is called "task:model"; the revision is that of our code around the model."""

@@ -25,7 +25,7 @@ from indexer.models.space import SPACE
 from indexer.models.text import TextEncoder
 from indexer.models.weights import CLASS_DESCRIPTIONS, EFFICIENTNET, MINILM, TOKENIZER, PackagedFile
 from indexer.runtime.artifacts import ArtifactCache
-from indexer.runtime.engines import Engine, OnnxEngine
+from indexer.runtime.engines import ImageEngine, OnnxEngine
 
 if TYPE_CHECKING:
     from indexer.models.concepts import ConceptModel
@@ -91,7 +91,7 @@ def load_text_encoder(cache: Path, *, threads: int) -> TextEncoder:
     return TextEncoder(built / GRAPH, TOKENIZER.verified(), SPACE, threads=threads, precision=precision)
 
 
-def _image_engine(built: Path, threads: int) -> Engine:
+def _image_engine(built: Path, threads: int) -> ImageEngine:
     reason = json.loads((built / PARITY).read_bytes())["reason"]
     if reason is None:
         return OnnxEngine(built / GRAPH, threads=threads)

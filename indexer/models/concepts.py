@@ -17,7 +17,7 @@ from indexer.models.classes import PARENTS
 from indexer.models.efficientnet_layout import PIXEL_MEAN, PIXEL_SCALE, SIDE
 from indexer.models.space import SPACE
 from indexer.records import Embedding, Tag
-from indexer.runtime.engines import Engine
+from indexer.runtime.engines import ImageEngine
 
 TAGS_SOURCE = "imagenet"
 
@@ -43,7 +43,7 @@ class ConceptModel:
     space = SPACE
     tags_source = TAGS_SOURCE
 
-    def __init__(self, engine: Engine, labels: NDArray[np.float32], names: tuple[str, ...]) -> None:
+    def __init__(self, engine: ImageEngine, labels: NDArray[np.float32], names: tuple[str, ...]) -> None:
         """`engine` gives logits of C classes, `labels` (C, D) are their unit text vectors, `names` their tag names."""
         self._engine = engine
         self._labels = labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,9 +11,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from config.errors import ModelError
+from indexer.runtime.network import Arrays
 
 
-class Engine(Protocol):
+class ImageEngine(Protocol):
     """A network that turns a batch of images (N, 3, S, S) into scores (N, C), both float32."""
 
     runtime: str
@@ -20,6 +22,31 @@ class Engine(Protocol):
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run one batch. Thread-safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What runs a network, for people."""
+
+    runtime: str
+    """"ONNX Runtime 1.32.0"."""
+    device: str
+    """"CPU", "NVIDIA GeForce RTX 2080 Ti"."""
+    precision: str
+    """"fp32", "fp16", "bf16", "int8"."""
+
+
+class Engine(Protocol):
+    """A network ready to run, of any inputs and outputs (see `indexer.runtime.network`)."""
+
+    info: EngineInfo
+
+    def __call__(self, *inputs: NDArray[np.generic]) -> Arrays:
+        """Run one batch. Called from one thread at a time.
+
+        Raises OutOfDeviceMemory if the batch is too large (a smaller one may do), DeviceFailed if no other batch will
+        ever run in this process.
+        """
 
 
 def open_session(model: Path | bytes, *, threads: int, arena: bool = True) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.records import Analysis, Failure, Kind, Space, Stage
+from indexer.records import Analysis, Failure, Kind, Space
 from search.catalog import candidates, files, fulltext, jobs, reads, results
 from search.catalog.database import Database
 from search.catalog.rows import Brief, Counts, FileStat, KnownFile, PhotoRow, Problem, TextMatch, Vectors, Work
@@ -70,7 +70,7 @@ class Catalog:
         with self._database.read() as db:
             return files.unidentified(db, limit)
 
-    def identify(self, items: Sequence[tuple[FileStat, bytes, Kind]], stages: Mapping[Stage, int]) -> None:
+    def identify(self, items: Sequence[tuple[FileStat, bytes, Kind]], stages: Mapping[str, int]) -> None:
         """Say what paths hold: (stat, SHA-256 digest, kind). New content gets a job per stage (with its revision).
 
         An item is ignored if its path was recorded differently since `stat` was taken.
@@ -85,7 +85,7 @@ class Catalog:
 
     # Jobs
 
-    def ensure_jobs(self, stages: Mapping[Stage, int]) -> int:
+    def ensure_jobs(self, stages: Mapping[str, int]) -> int:
         """At start: open a job wherever media lack a stage or have it at another revision; drop open jobs of stages
         that are not asked for any more. Returns how many jobs were opened."""
         with self._database.write() as db:

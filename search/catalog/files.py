@@ -108,7 +108,7 @@ def unidentified(db: sqlite3.Connection, limit: int) -> list[FileStat]:
 
 
 def identify(
-    db: sqlite3.Connection, items: Sequence[tuple[FileStat, bytes, Kind]], stages: Mapping[Stage, int], now: float
+    db: sqlite3.Connection, items: Sequence[tuple[FileStat, bytes, Kind]], stages: Mapping[str, int], now: float
 ) -> None:
     """Say what paths hold; see `Catalog.identify`."""
     touched: set[int] = set()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from indexer.records import Failure, Stage
+from indexer.records import Failure, stage_order
 from search.catalog import fulltext
 from search.catalog.rows import Work
 from search.catalog.sql import IN_IDS, LIVE, STAT_COLUMNS, id_list, stat_of, storable
 
 
-def create(db: sqlite3.Connection, media_id: int, stages: Mapping[Stage, int], now: float) -> None:
+def create(db: sqlite3.Connection, media_id: int, stages: Mapping[str, int], now: float) -> None:
     """Open the jobs that this media does not have yet."""
     db.executemany(
         "INSERT OR IGNORE INTO job (media_id, stage, revision, state, updated_at) VALUES (?, ?, ?, 'pending', ?)",
@@ -19,7 +19,7 @@ def create(db: sqlite3.Connection, media_id: int, stages: Mapping[Stage, int], n
     )
 
 
-def reopen(db: sqlite3.Connection, media_id: int, stage: Stage, now: float) -> None:
+def reopen(db: sqlite3.Connection, media_id: int, stage: str, now: float) -> None:
     """Have a stage run again. If it is running, its result is stored and it runs once more (`close` says why)."""
     db.execute(
         "UPDATE job SET state = 'pending', attempts = 0, problem_title = NULL, problem_remedy = NULL, updated_at = ?"
@@ -28,7 +28,7 @@ def reopen(db: sqlite3.Connection, media_id: int, stage: Stage, now: float) -> N
     )
 
 
-def ensure(db: sqlite3.Connection, stages: Mapping[Stage, int], now: float) -> int:
+def ensure(db: sqlite3.Connection, stages: Mapping[str, int], now: float) -> int:
     """Give every media a job per stage at the current revision; see `Catalog.ensure_jobs`."""
     opened = 0
     for stage, revision in stages.items():
@@ -108,12 +108,12 @@ def _work(db: sqlite3.Connection, media_id: int) -> Work:
         digest.hex(),
         stat.path,
         stat,
-        tuple(stage for stage in Stage if stage in waiting),
+        tuple(sorted(waiting, key=stage_order)),
         max(attempts for _, attempts in pending),
     )
 
 
-def close(db: sqlite3.Connection, media_id: int, stages: Mapping[Stage, int], now: float) -> None:
+def close(db: sqlite3.Connection, media_id: int, stages: Mapping[str, int], now: float) -> None:
     """Mark stages done.
 
     Only where they run: a job that was opened again meanwhile (its sidecar changed under the worker) stays open.

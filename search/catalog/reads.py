@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.records import Kind, Space, Stage, Tag
+from indexer.records import Kind, Space, Tag, stage_order
 from search.catalog.results import INFO_COLUMNS, PIXEL_COLUMNS, info_of, pixels_of
 from search.catalog.rows import Counts, Job, PhotoRow, Problem, Vectors
 from search.catalog.sql import IN_IDS, VISIBLE, id_list
@@ -104,14 +104,13 @@ def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
         f"SELECT media_id, path FROM file WHERE media_id {IN_IDS} AND missing_since IS NULL ORDER BY path", (ids,)
     ):
         paths[media_id].append(os.fsdecode(path))
-    stage_order = list(Stage)
     jobs: defaultdict[int, list[Job]] = defaultdict(list)
     for media_id, stage, *rest in db.execute(
         "SELECT media_id, stage, revision, state, attempts, problem_title, problem_remedy FROM job"
         f" WHERE media_id {IN_IDS}",
         (ids,),
     ):
-        jobs[media_id].append(Job(Stage(stage), *rest))
+        jobs[media_id].append(Job(stage, *rest))
     described = len(INFO_COLUMNS) + 5
     rows = {
         row[0]: PhotoRow(
@@ -124,7 +123,7 @@ def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
             pixels=pixels_of(row[described:]),
             tags=tuple(tags[row[0]]),
             paths=tuple(paths[row[0]]),
-            jobs=tuple(sorted(jobs[row[0]], key=lambda job: stage_order.index(job.stage))),
+            jobs=tuple(sorted(jobs[row[0]], key=lambda job: stage_order(job.stage))),
         )
         for row in db.execute(
             f"SELECT id, content_hash, kind, size, added_at, {', '.join(INFO_COLUMNS + PIXEL_COLUMNS)} FROM media"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.records import MediaInfo, PixelStats, Stage, Tag
+from indexer.records import MediaInfo, PixelStats, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Work:
     """SHA-256, hexadecimal."""
     path: str
     stat: FileStat
-    stages: tuple[Stage, ...]
+    stages: tuple[str, ...]
     """In the order they run."""
     attempts: int
     """Failures so far, the most of any of the stages."""
@@ -78,7 +78,7 @@ class Problem:
 class Job:
     """How far one stage of one media file is."""
 
-    stage: Stage
+    stage: str
     revision: int
     state: str
     """"pending", "running", "done" or "quarantined"."""

@@ -26,7 +26,7 @@ from tests.daemon.clock import Clock
 from tests.sample_photos import copy_photos
 from tests.search.library import media
 
-QUICK = {stage: STAGES[stage] for stage in (Stage.DESCRIBE, Stage.PIXELS)}
+QUICK: dict[str, int] = {stage: STAGES[stage] for stage in (Stage.DESCRIBE, Stage.PIXELS)}
 """What needs no network."""
 
 
@@ -74,7 +74,7 @@ class Line:
     def _count(self) -> None:
         self.stored += 1
 
-    def add(self, *paths: Path, stages: dict[Stage, int] = QUICK) -> list[int]:
+    def add(self, *paths: Path, stages: dict[str, int] = QUICK) -> list[int]:
         """Have these files wait for analysis; returns their media."""
         for path in paths:
             stat = look(str(path))

@@ -59,7 +59,7 @@ def supervisor(make_supervisor: Callable[..., Supervisor]) -> Supervisor:
     return make_supervisor()
 
 
-def assignment(path: Path, media_id: int = 1, stages: tuple[Stage, ...] = QUICK) -> Assignment:
+def assignment(path: Path, media_id: int = 1, stages: tuple[str, ...] = QUICK) -> Assignment:
     status = path.stat()
     return Assignment(
         media_id=media_id,

@@ -40,7 +40,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-def task(path: Path, number: int = 1, stages: tuple[Stage, ...] = EVERYTHING, sidecar: Path | None = None) -> Task:
+def task(path: Path, number: int = 1, stages: tuple[str, ...] = EVERYTHING, sidecar: Path | None = None) -> Task:
     status = path.stat()
     return Task(
         media_id=number,

@@ -134,7 +134,7 @@ def test_a_vector_that_is_none_harms_only_its_own_file(catalog: Catalog, vector:
 def test_impossible_values_harm_only_their_own_file(catalog: Catalog) -> None:
     huge, nan, surrogate = add(catalog, *(stat(f"/p/{name}.jpg") for name in ("huge", "nan", "surrogate")))
     catalog.claim(3)
-    nan_tag: dict[Stage, tuple[Tag, ...]] = {Stage.CONCEPTS: (Tag("cat", math.nan, "imagenet"),)}
+    nan_tag: dict[str, tuple[Tag, ...]] = {Stage.CONCEPTS: (Tag("cat", math.nan, "imagenet"),)}
     catalog.store(
         [analysis(huge, iso=2**70), replace(analysis(nan), tags=nan_tag), analysis(surrogate, title="odd \udce9 name")],
         [],
