@@ -24,10 +24,10 @@ demo: setup  ## index a folder of photos and search it
 	$(BIN)/reverie --library .demo/library search "$(QUERY)"
 
 tools:
-	@command -v systemd-analyze >/dev/null || { \
-	  echo "The tests check the systemd units with systemd-analyze; installing the package systemd."; \
+	@command -v systemd-analyze >/dev/null && command -v espeak-ng >/dev/null || { \
+	  echo "The tests check the systemd units with systemd-analyze and speak with espeak-ng; installing both."; \
 	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get update -qq && \
-	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get install -y -qq --no-install-recommends systemd >/dev/null; }
+	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get install -y -qq --no-install-recommends systemd espeak-ng >/dev/null; }
 
 test: setup tools  ## run the tests
 	$(BIN)/python -m pytest

