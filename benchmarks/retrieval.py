@@ -27,6 +27,7 @@ from indexer.media.files import FileIdentity
 from indexer.media.formats import is_photo
 from indexer.media.photo import Limits
 from indexer.models.builtin import SPACE, load_concept_model, load_labels, load_text_encoder
+from indexer.models.concept_stage import ConceptStage
 from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Failure, Kind
 from indexer.stages import STAGES
@@ -135,7 +136,7 @@ def index(catalog: Catalog, paths: Iterable[Path], cache: Path, library: Path) -
     catalog.record_files(stats)
     catalog.identify([(s, hashlib.sha256(Path(s.path).read_bytes()).digest(), Kind.PHOTO) for s in stats], STAGES)
     pipeline = Pipeline(
-        load_concepts=lambda: load_concept_model(cache, threads=os.cpu_count() or 1),
+        load_stage=lambda _: ConceptStage(load_concept_model(cache, threads=os.cpu_count() or 1), batch_size=16),
         thumbnails=library / "thumbnails",
         limits=Limits(max_pixels=200_000_000, max_bytes=500_000_000),
         decode_threads=os.cpu_count() or 1,

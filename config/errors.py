@@ -14,6 +14,7 @@
     │   └── FileVanished         moved, deleted or changed while being read
     ├── ModelError               weights are missing, altered or will not run
     │   ├── PullFailed           weights could not be fetched, or are not the ones that were asked for
+    │   ├── StageFailed          one stage cannot do its work; the others can
     │   ├── OutOfDeviceMemory    a batch does not fit into the device's memory
     │   └── DeviceFailed         the device is in a state that only a new process can leave
     ├── CatalogError             the catalog cannot be opened or written
@@ -98,6 +99,10 @@ class ModelError(ReverieError):
 
 class PullFailed(ModelError):
     """Weights could not be fetched, or are not the ones that were asked for."""
+
+
+class StageFailed(ModelError):
+    """One stage cannot be loaded, or gave what cannot be used; the other stages go on without it."""
 
 
 class OutOfDeviceMemory(ModelError):

@@ -21,6 +21,7 @@ from daemon.protocol import Setup
 from daemon.scheduler import Scheduler
 from daemon.supervisor import Supervisor
 from indexer.stages import STAGES
+from indexer.models.resources import RunPolicy
 from search.catalog import Catalog
 from search.messages import ProgressMessage
 
@@ -43,7 +44,7 @@ class Indexing:
     """
 
     def __init__(self, settings: Settings) -> None:
-        paths, processing = settings.paths, settings.processing
+        paths, processing, policy = settings.paths, settings.processing, RunPolicy()
         self.catalog = Catalog(paths.library)
         self.catalog.release_running()
         self.catalog.ensure_jobs(STAGES)
@@ -55,13 +56,20 @@ class Indexing:
         self.supervisor = Supervisor(
             Setup(
                 thumbnails=os.fsencode(paths.thumbnails),
+                models=os.fsencode(paths.models),
                 model_cache=os.fsencode(paths.model_cache),
+                config_folders=tuple(map(os.fsencode, paths.config_folders)),
                 decode_threads=processing.workers,
                 network_threads=processing.workers,
                 batch_size=settings.analysis.ml_models.batch_size,
                 max_wait=processing.max_wait_seconds,
                 max_pixels=processing.max_megapixels * 1_000_000,
                 max_bytes=processing.max_file_megabytes * 1_000_000,
+                device=policy.device,
+                use_tensorrt=policy.use_tensorrt,
+                tensorrt_precision=policy.tensorrt_precision,
+                enable_amp=policy.enable_amp,
+                cudnn_benchmark=policy.cudnn_benchmark,
             ),
             stall_seconds=processing.stall_seconds,
             idle_seconds=processing.idle_seconds,

@@ -7,21 +7,34 @@ from __future__ import annotations
 
 import msgspec
 
-from indexer.records import Analysis, Failure
+from indexer.records import Analysis, Failure, RuntimeReport
 
 
-class Setup(msgspec.Struct, frozen=True):
-    """The first frame to a worker: everything it needs to know."""
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """The first frame to a worker: everything it needs to know. Folders are bytes, as the file system has them."""
 
     thumbnails: bytes
+    models: bytes
+    """Pulled weights."""
     model_cache: bytes
+    config_folders: tuple[bytes, ...]
+    """Where further models and label lists may be, the strongest last."""
     decode_threads: int
     network_threads: int
-    batch_size: int
+    batch_size: int | None
+    """None: found by measurement."""
     max_wait: float
     """Seconds a part-filled batch waits for more."""
     max_pixels: int
     max_bytes: int
+    device: str
+    """"auto", "cpu", "cuda" or "cuda:1"."""
+    use_tensorrt: bool
+    tensorrt_precision: str
+    enable_amp: bool
+    cudnn_benchmark: bool
+    avoid: tuple[str, ...] = ()
+    """Runtimes that brought a device into a state from which only a new process recovers: not to be tried again."""
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -35,10 +48,12 @@ class Assignment(msgspec.Struct, frozen=True):
     inode: int
     sidecar: bytes | None
     stages: tuple[str, ...]
+    vector: bytes | None = None
+    """The stored vector (little-endian float16), where what is owed needs no more than that."""
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """A file that was analysed."""
+    """A file that was analysed, by all of its stages or by those that did not fail (`Analysis.failed`)."""
 
     analysis: Analysis
 
@@ -50,7 +65,7 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 
 
 class Preparing(msgspec.Struct, frozen=True, tag=True):
-    """The network is being loaded, and built first where that has never been done: it takes as long as it takes."""
+    """A stage is being loaded, and built first where that has never been done: it takes as long as it takes."""
 
 
 class Began(msgspec.Struct, frozen=True, tag=True):
@@ -60,9 +75,10 @@ class Began(msgspec.Struct, frozen=True, tag=True):
 
 
 class Equipped(msgspec.Struct, frozen=True, tag=True):
-    """The network is loaded: what it runs on."""
+    """A stage is loaded, or runs in another way than before."""
 
-    runtime: str
+    report: RuntimeReport | None
+    """How its network runs; None for a stage without one."""
 
 
 class Broken(msgspec.Struct, frozen=True, tag=True):
@@ -72,4 +88,10 @@ class Broken(msgspec.Struct, frozen=True, tag=True):
     remedy: str
 
 
-Reply = Preparing | Equipped | Began | Done | Refused | Broken
+class Poisoned(msgspec.Struct, frozen=True, tag=True):
+    """The device is in a state that only a new process can leave: the worker ends, and its files are not to blame."""
+
+    title: str
+
+
+Reply = Preparing | Equipped | Began | Done | Refused | Broken | Poisoned

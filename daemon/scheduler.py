@@ -12,12 +12,12 @@ here decides order and retries only, and may be lost at any instant.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from daemon.progress import Progress
 from daemon.protocol import Assignment, Done, Refused
 from daemon.supervisor import Death, Result, Supervisor
-from indexer.records import Failure
+from indexer.records import Failure, Space
 from search.catalog import Catalog, Work
 
 BACKOFF_SECONDS = (5.0, 30.0)
@@ -32,6 +32,8 @@ class Scheduler:
         supervisor: the worker process.
         progress: told of everything that finishes.
         look_ahead: how many files the worker is given beyond those it is working on, so that it never waits for us.
+        first: the stages without which a photo cannot be found: what owes one of them comes before the rest.
+        vector_spaces: the stages that need no more than a stored vector, each with that vector's space.
         stored: called after each committed batch of results.
         clock: monotonic seconds.
     """
@@ -43,6 +45,8 @@ class Scheduler:
         progress: Progress,
         *,
         look_ahead: int,
+        first: Callable[[], Collection[str]],
+        vector_spaces: Callable[[], Mapping[str, Space]],
         stored: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
@@ -50,6 +54,8 @@ class Scheduler:
         self._supervisor = supervisor
         self._progress = progress
         self._look_ahead = look_ahead
+        self._first = first
+        self._vector_spaces = vector_spaces
         self._stored = stored
         self._clock = clock
         self._working: dict[int, Work] = {}
@@ -112,7 +118,12 @@ class Scheduler:
             return False  # claim in chunks: each claim is a transaction
         now = self._clock()
         self._not_before = {media: when for media, when in self._not_before.items() if when > now}
-        claimed = self._catalog.claim(room, exclude=[*self._not_before, *self._working])
+        claimed = self._catalog.claim(
+            room,
+            exclude=[*self._not_before, *self._working],
+            first=self._first(),
+            vector_spaces=self._vector_spaces(),
+        )
         for work in claimed:
             if work.attempts:
                 self._suspects.append(work)
@@ -140,9 +151,12 @@ class Scheduler:
         analyses = [result.analysis for result in results if isinstance(result, Done)]
         failures = [result.failure for result in results if isinstance(result, Refused)]
         self._catalog.store(analyses, failures)
-        self._progress.finished(analyses, failed=len(failures))
+        whole = [analysis for analysis in analyses if not analysis.failed]
+        self._progress.finished(whole, failed=len(failures) + len(analyses) - len(whole))
         for analysis in analyses:
-            self._working.pop(analysis.media_id, None)
+            work = self._working.pop(analysis.media_id, None)
+            for failure in analysis.failed:
+                self._settle_failure(failure, work)
         for failure in failures:
             self._settle_failure(failure, self._working.pop(failure.media_id, None))
         self._stored()

@@ -129,7 +129,12 @@ class Service:
 
     def status(self) -> StatusMessage:
         """The library's state with the service's own."""
-        message = self._indexing.answers.status(self._indexing.supervisor.runtime)
+        message = self._indexing.answers.status(
+            "; ".join(
+                f"{report.runtime}, {report.device}, {report.precision}"
+                for report in self._indexing.supervisor.reports.values()
+            )
+        )
         message["service"] = self._describe()
         return message
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from config.errors import ModelError
-from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Preparing, Refused, Reply, Setup
+from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Poisoned, Preparing, Refused, Reply, Setup
+from indexer.records import RuntimeReport
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,8 @@ class Supervisor:
         self._preparing = False
         self._last_sign = 0.0
         self._stillborn = 0
-        self.runtime: str | None = None
-        """What the network runs on, as the last worker reported it."""
+        self.reports: dict[str, RuntimeReport] = {}
+        """How each stage runs, as the last worker reported it."""
 
     @property
     def in_flight(self) -> Collection[int]:
@@ -126,12 +127,15 @@ class Supervisor:
         match reply:
             case Preparing():
                 self._preparing = True
-            case Equipped(runtime=runtime):
+            case Equipped(report=report):
                 self._preparing = False
-                self.runtime = runtime
+                if report is not None:
+                    self.reports[report.stage] = report
             case Began(media_id=media_id) if media_id in self._in_flight:
                 self._in_flight[media_id] = True
                 self._stillborn = 0
+            case Poisoned(title=title):
+                logger.warning("the device failed, and the worker with it: %s", title)
             case Broken(title=title, remedy=remedy):
                 self.stop()
                 raise ModelError(title, remedy)
@@ -162,7 +166,10 @@ class Supervisor:
         with theirs:
             # -P: never import from the working directory, which may be a folder of untrusted media.
             # The package's own folder is put on the path instead, as it is for us.
-            environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parent.parent)} | KEEP_MEMORY
+            # What else is on the search path stays there, for plug-ins, unless it depends on the working directory.
+            here = str(Path(__file__).resolve().parent.parent)
+            others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(entry)]
+            environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *others])} | KEEP_MEMORY
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "daemon.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),

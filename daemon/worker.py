@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TextIO
@@ -20,16 +21,28 @@ from typing import TextIO
 import cv2
 import msgspec
 
-from config.errors import ReverieError
-from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Preparing, Refused, Reply, Setup
+from config.errors import DeviceFailed, ReverieError
+from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Poisoned, Preparing, Refused, Reply, Setup
 from indexer.media.files import FileIdentity
 from indexer.media.limits import Limits
-from indexer.models.builtin import load_concept_model
-from indexer.models.concepts import ConceptModel
+from indexer.models.loading import load_stage
+from indexer.models.resources import Resources, RunPolicy
 from indexer.pipeline import Pipeline, Task
-from indexer.records import Analysis, Failure
+from indexer.records import Analysis, Failure, RuntimeReport
+from indexer.stage import LoadedStage
 
 logger = logging.getLogger(__name__)
+
+NO_HUB = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""Set before any library reads them: models were pulled and verified beforehand, and a worker that reads untrusted
+files has no business on the network."""
 
 
 class _Link:
@@ -59,17 +72,14 @@ def main(descriptor: int) -> int:
     link = _Link(Connection(descriptor))
     setup = msgspec.msgpack.decode(link.receive(), type=Setup)
 
-    def load_concepts() -> ConceptModel:
-        link.reply(Preparing())
-        model = load_concept_model(Path(os.fsdecode(setup.model_cache)), threads=setup.network_threads)
-        link.reply(Equipped(model.runtime))
-        return model
+    stages = _Stages(resources_of(setup), link.reply)
 
     def deliver(result: Analysis | Failure) -> None:
         link.reply(Done(result) if isinstance(result, Analysis) else Refused(result))
+        stages.report_changes()
 
     pipeline = Pipeline(
-        load_concepts=load_concepts,
+        load_stage=stages.load,
         thumbnails=Path(os.fsdecode(setup.thumbnails)),
         limits=Limits(max_pixels=setup.max_pixels, max_bytes=setup.max_bytes),
         decode_threads=setup.decode_threads,
@@ -78,10 +88,69 @@ def main(descriptor: int) -> int:
     )
     try:
         pipeline.run(_tasks(link), began=lambda media_id: link.reply(Began(media_id)), deliver=deliver)
+    except DeviceFailed as error:
+        link.reply(Poisoned(error.title))
+        return error.exit_status
     except ReverieError as error:
         link.reply(Broken(error.title, error.remedy))
         return error.exit_status
     return 0
+
+
+class _Stages:
+    """Loads stages, and tells the service what each runs on: at first, and when it comes to run in another way."""
+
+    def __init__(self, resources: Resources, reply: Callable[[Reply], None]) -> None:
+        self._resources = resources
+        self._reply = reply
+        self._loading = threading.Lock()
+        self._told: list[tuple[LoadedStage, RuntimeReport | None]] = []
+
+    def load(self, name: str) -> LoadedStage:
+        """Raises as `load_stage` does."""
+        with self._loading:
+            self._reply(Preparing())
+            report = None
+            try:
+                stage = load_stage(name, self._resources)
+                report = stage.report
+                self._told.append((stage, report))
+            finally:
+                self._reply(Equipped(report))
+        return stage
+
+    def report_changes(self) -> None:
+        """An engine was swapped for a faster one, or a batch was halved."""
+        if not self._loading.acquire(blocking=False):
+            return  # `Equipped` would say that the loading is over; the next result comes soon
+        try:
+            for number, (stage, told) in enumerate(self._told):
+                report = stage.report
+                if report is not told and report != told:
+                    self._told[number] = (stage, report)
+                    self._reply(Equipped(report))
+        finally:
+            self._loading.release()
+
+
+def resources_of(setup: Setup) -> Resources:
+    """What the stages are loaded with."""
+    return Resources(
+        models=Path(os.fsdecode(setup.models)),
+        model_cache=Path(os.fsdecode(setup.model_cache)),
+        config_folders=tuple(Path(os.fsdecode(folder)) for folder in setup.config_folders),
+        thumbnails=Path(os.fsdecode(setup.thumbnails)),
+        threads=setup.network_threads,
+        policy=RunPolicy(
+            device=setup.device,
+            batch_size=setup.batch_size,
+            use_tensorrt=setup.use_tensorrt,
+            tensorrt_precision=setup.tensorrt_precision,
+            enable_amp=setup.enable_amp,
+            cudnn_benchmark=setup.cudnn_benchmark,
+            avoid=setup.avoid,
+        ),
+    )
 
 
 def _tasks(link: _Link) -> Iterator[Task]:
@@ -99,6 +168,7 @@ def _tasks(link: _Link) -> Iterator[Task]:
             identity=FileIdentity(size=order.size, mtime_ns=order.mtime_ns, inode=order.inode),
             sidecar=None if order.sidecar is None else os.fsdecode(order.sidecar),
             stages=order.stages,
+            vector=order.vector,
         )
 
 
@@ -124,6 +194,8 @@ def _own_stderr() -> TextIO:
 
 
 if __name__ == "__main__":
+    os.environ.update(NO_HUB)
+    warnings.simplefilter("ignore")  # what libraries say to their programmers
     stderr = _own_stderr()
     faulthandler.enable(stderr)  # where a crash happened, in the log
     logging.basicConfig(level=logging.INFO, format="worker: %(message)s", stream=stderr)

@@ -1,7 +1,7 @@
 """The stages of one photo, and the batches that many photos share.
 
-Decode threads turn files into arrays; whatever is ready goes through the network together. Order is not kept: a slow
-file delays nobody, and a bad file becomes a `Failure` of its own.
+Decode threads turn files into arrays; whatever is ready goes through each network together. Order is not kept: a slow
+file delays nobody, a bad file becomes a `Failure` of its own, and a stage that fails on a file costs it that stage.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,68 +21,44 @@ from numpy.typing import NDArray
 from config.errors import CatalogError, FileVanished, MediaError, ReverieError
 from config.paths import thumbnail_path
 from indexer.media.describe import describe_photo
-from indexer.media.files import FileIdentity, read_file
+from indexer.media.files import read_file
 from indexer.media.limits import Limits
-from indexer.media.photo import decode_photo
+from indexer.media.photo import MIN_SHORT_SIDE, decode_photo
 from indexer.media.thumbnail import encode_thumbnail
 from indexer.models import pixels
-from indexer.models.concepts import ConceptModel
-from indexer.records import Analysis, Failure, MediaInfo, PixelStats, Stage, Tag
-from indexer.stages import STAGES
+from indexer.photo_work import PhotoWork, Task, analyse_batch, on_rows, prepare_stages, result_of, vector_for
+from indexer.records import Analysis, Failure, Stage, stage_order
+from indexer.stage import LoadedStage, View
+from indexer.stage_set import WITHOUT_NETWORK, StageSet
+
+__all__ = ["Pipeline", "Task"]
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """One file to analyse, and which of its stages are owed."""
-
-    media_id: int
-    content_hash: str
-    path: str
-    identity: FileIdentity
-    sidecar: str | None
-    stages: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Prepared:
-    """A decoded photo on its way to the network."""
-
-    task: Task
-    info: MediaInfo | None = None
-    stats: PixelStats | None = None
-    tags: dict[str, tuple[Tag, ...]] = field(default_factory=dict)
-    views: NDArray[np.float32] | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def timed(self, step: str, began: float) -> float:
-        """Add the time since `began` to a step; return now, the next step's beginning."""
-        now = time.perf_counter()
-        self.seconds[step] = self.seconds.get(step, 0.0) + now - began
-        return now
+LEAST_BATCH = 16
+"""Photos collected for a batch where no network has asked for more."""
 
 
 class Pipeline:
     """Runs tasks as they come and hands each result to `deliver`, from the thread that calls `run`.
 
-    `load_concepts` is called once, when the first batch needs the network, so that a worker which only re-reads
-    captions never loads it.
+    `load_stage` is called once for each stage, when the first photo needs it, from a decode thread, for one stage at a
+    time. Its StageFailed costs photos that stage only; any other error ends the run, and no photo is blamed.
+
+    `batch_size` is how many photos are collected for the networks; None: as many as the largest of theirs takes.
     """
 
     def __init__(
         self,
         *,
-        load_concepts: Callable[[], ConceptModel],
+        load_stage: Callable[[str], LoadedStage],
         thumbnails: Path,
         limits: Limits,
         decode_threads: int,
-        batch_size: int,
+        batch_size: int | None,
         max_wait: float,
     ) -> None:
-        self._load_concepts = load_concepts
-        self._concepts: ConceptModel | None = None
-        self._loading = threading.Lock()
+        self._stages = StageSet(load_stage)
         self._thumbnails = thumbnails
         self._limits = limits
         self._decode_threads = decode_threads
@@ -124,9 +99,9 @@ class Pipeline:
                 deliver(result)
         feeder.join()
 
-    def _batches(self, ready: _Ready, pending: _Counter) -> Iterator[list[_Prepared | Failure]]:
-        """Full batches; or what there is, once nothing more is being decoded or the oldest has waited long enough."""
-        batch: list[_Prepared | Failure] = []
+    def _batches(self, ready: _Ready, pending: _Counter) -> Iterator[list[PhotoWork | Failure]]:
+        """Whole batches; or what there is, once nothing more is being decoded or the oldest has waited long enough."""
+        batch: list[PhotoWork | Failure] = []
         deadline = 0.0
         while True:
             try:
@@ -142,19 +117,21 @@ class Pipeline:
             if not batch:
                 deadline = time.monotonic() + self._max_wait
             batch.append(item)
-            if pending.add(-1) == 0 or len(batch) >= self._batch_size:
+            if pending.add(-1) == 0 or len(batch) >= (self._batch_size or self._stages.batch_size(LEAST_BATCH)):
                 yield batch
                 batch = []
         if batch:
             yield batch
 
-    def _prepare(self, task: Task, began: Callable[[int], None]) -> _Prepared | Failure | ReverieError:
-        """All that comes before the network, in a decode thread. A `ReverieError` is the worker's own fault."""
+    def _prepare(self, task: Task, began: Callable[[int], None]) -> PhotoWork | Failure | ReverieError:
+        """All that comes before the networks, in a decode thread. A `ReverieError` is the worker's own fault."""
         try:
-            if Stage.CONCEPTS in task.stages:
-                self._network()  # not on this file's time, nor on its account
+            owed = self._stages.owed(task.stages, task.vector)  # loading is not on this file's time nor account
             began(task.media_id)
-            return self._decode_and_describe(task)
+            prepared = PhotoWork(task, owed, failed=dict(owed.failed))
+            if owed.photo or not WITHOUT_NETWORK.isdisjoint(task.stages):
+                self._decode_and_describe(prepared)
+            return prepared
         except MediaError as error:
             return Failure(
                 media_id=task.media_id,
@@ -177,12 +154,13 @@ class Pipeline:
                 permanent=False,
             )
 
-    def _decode_and_describe(self, task: Task) -> _Prepared:
-        prepared = _Prepared(task)
+    def _decode_and_describe(self, prepared: PhotoWork) -> None:
+        task = prepared.task
         clock = time.perf_counter()
         data = read_file(task.path, task.identity, self._limits)
         clock = prepared.timed("read", clock)
-        photo = decode_photo(data, limits=self._limits)
+        wanted = max([MIN_SHORT_SIDE, *(stage.short_side for stage in prepared.owed.photo.values())])
+        photo = decode_photo(data, limits=self._limits, short_side=wanted)
         clock = prepared.timed("decode", clock)
         info = describe_photo(data, photo, self._read_sidecar(task.sidecar))
         if Stage.DESCRIBE in task.stages:
@@ -198,44 +176,24 @@ class Pipeline:
                 has_camera=info.camera is not None,
             )
             clock = prepared.timed("pixels", clock)
-        if Stage.CONCEPTS in task.stages:
-            prepared.views = self._network().prepare(photo.pixels)
+        if prepared.owed.photo:
+            prepare_stages(prepared, View(photo.pixels, photo.width, photo.height, info))
             prepared.timed("resize", clock)
-        return prepared
 
-    def _finish(self, batch: list[_Prepared | Failure]) -> Iterator[Analysis | Failure]:
-        """Run the network over the part of a batch that wants it, and give each photo its result."""
-        wanting = [item for item in batch if isinstance(item, _Prepared) and item.views is not None]
-        outcomes = {}
-        share = 0.0
-        if wanting:
-            began = time.perf_counter()
-            concepts = self._network().infer(np.stack([item.views for item in wanting if item.views is not None]))
-            share = (time.perf_counter() - began) / len(wanting)
-            outcomes = {item.task.media_id: concept for item, concept in zip(wanting, concepts, strict=True)}
+    def _finish(self, batch: list[PhotoWork | Failure]) -> Iterator[Analysis | Failure]:
+        """Run each network over the part of a batch that wants it, and give each photo its result."""
+        photos = [item for item in batch if isinstance(item, PhotoWork)]
+        for name in sorted({name for item in photos for name in item.inputs}, key=stage_order):
+            wanting = [item for item in photos if name in item.inputs]
+            inputs = [item.inputs.pop(name) for item in wanting]
+            analyse_batch(name, wanting, wanting[0].owed.photo[name].analyse, inputs)
+        for name in sorted({name for item in photos for name in item.owed.vector}, key=stage_order):
+            rows = [(item, vector) for item in photos if (vector := vector_for(name, item)) is not None]
+            if rows:
+                stage = rows[0][0].owed.vector[name]
+                analyse_batch(name, [item for item, _ in rows], on_rows(stage), [vector for _, vector in rows])
         for item in batch:
-            if isinstance(item, Failure):
-                yield item
-                continue
-            outcome = outcomes.get(item.task.media_id)
-            if outcome is not None:
-                item.tags[Stage.CONCEPTS] = outcome.tags
-                item.seconds["concepts"] = share
-            yield Analysis(
-                media_id=item.task.media_id,
-                stages={stage: STAGES[stage] for stage in item.task.stages},
-                info=item.info,
-                pixels=item.stats,
-                tags=item.tags,
-                embeddings=() if outcome is None else (outcome.embedding,),
-                seconds=item.seconds,
-            )
-
-    def _network(self) -> ConceptModel:
-        with self._loading:
-            if self._concepts is None:
-                self._concepts = self._load_concepts()
-            return self._concepts
+            yield result_of(item) if isinstance(item, PhotoWork) else item
 
     def _read_sidecar(self, path: str | None) -> bytes | None:
         """A sidecar that cannot be read must not cost us the photo it belongs to."""
@@ -262,7 +220,7 @@ class Pipeline:
             ) from error
 
 
-_Ready = queue.SimpleQueue[_Prepared | Failure | Exception | None]
+_Ready = queue.SimpleQueue[PhotoWork | Failure | Exception | None]
 """Decoded photos, files that failed, the worker's own failure; None is the end."""
 
 

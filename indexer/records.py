@@ -29,6 +29,10 @@ class Stage(StrEnum):
     """The image network of the builtin profile: tags and the embedding."""
 
 
+AUTHORED = "authored"
+"""The stage and the source of tags that people gave."""
+
+
 def stage_order(stage: str) -> tuple[int, str]:
     """Sorts stage names: ours in their order, then those of models and plug-ins by name."""
     ours = list(Stage)
@@ -202,7 +206,10 @@ class Analysis:
     """How pleasing a picture it is, 0 to 1, as a dual encoder judges."""
     embeddings: tuple[Embedding, ...] = ()
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Time spent per step (read, decode, describe, pixels, concepts), summed over threads."""
+    """Time spent per step (read, decode, describe, pixels, resize, and each further stage by its name), summed over
+    threads."""
+    failed: tuple[Failure, ...] = ()
+    """Stages that failed on this file while those in `stages` did not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

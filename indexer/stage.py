@@ -48,8 +48,10 @@ class PhotoStage(Protocol):
     """Grows when the output changes meaning: every photo then owes this stage again."""
     short_side: int
     """Pixels of the short side that `prepare` wants at least."""
-    report: RuntimeReport | None
-    """How its network runs; None for a stage without one."""
+
+    @property
+    def report(self) -> RuntimeReport | None:
+        """How its network runs now; None for a stage without one."""
 
     def prepare(self, view: View) -> Any:
         """All that can be done with one photo alone. Called from several threads at once."""
@@ -66,7 +68,10 @@ class VectorStage(Protocol):
     revision: int
     space: Space
     """The space whose vectors it reads."""
-    report: RuntimeReport | None
+
+    @property
+    def report(self) -> RuntimeReport | None:
+        """As that of a `PhotoStage`."""
 
     def analyse_vectors(self, vectors: NDArray[np.float32]) -> Sequence[Findings]:
         """Unit rows (N, D) to N findings, in order. Called from one thread."""

@@ -23,8 +23,8 @@ from indexer.media.tail import has_hole
 __all__ = ["MIN_SHORT_SIDE", "FileIdentity", "Limits", "Photo", "decode_photo", "read_file"]
 
 MIN_SHORT_SIDE: Final = 360
-"""Pixels of the short side that a decoded photo keeps: enough for every network, the thumbnail and the statistics,
-and few enough that a 12-megapixel JPEG decodes at one eighth."""
+"""Pixels of the short side that a decoded photo keeps at least: enough for the builtin network, the thumbnail and the
+statistics, and few enough that a 12-megapixel JPEG decodes at one eighth."""
 
 _ORIENTATION: Final = 0x0112
 _TRANSPOSE: Final = {
@@ -47,7 +47,7 @@ class Photo:
     """A decoded photo."""
 
     pixels: NDArray[np.uint8]
-    """(H, W, 3), sRGB, upright, shrunk; the short side keeps `MIN_SHORT_SIDE` pixels if the file has that many."""
+    """(H, W, 3), sRGB, upright, shrunk; the short side keeps what was asked for, if the file has it."""
     format: str
     """The decoder's name for the content: "JPEG", "PNG", "WEBP", "HEIF", "AVIF", "JPEG2000", "PPM", "RAW", ..."""
     width: int
@@ -55,8 +55,10 @@ class Photo:
     height: int
 
 
-def decode_photo(data: bytes, *, limits: Limits) -> Photo:
+def decode_photo(data: bytes, *, limits: Limits, short_side: int = MIN_SHORT_SIDE) -> Photo:
     """Decode any supported photo; the content decides the format, never a name.
+
+    `short_side` is how many pixels of the short side to keep at least, if the file has that many.
 
     Raises:
         EmptyFile: there is nothing in it.
@@ -75,7 +77,9 @@ def decode_photo(data: bytes, *, limits: Limits) -> Photo:
             "If it should be a photo, copy it again from its source; else give it its proper suffix or remove it.",
         )
     try:
-        return _decode_raw(data, limits) if name == RAW else _decode(data, name, limits)
+        if name == RAW:
+            return _decode_raw(data, limits, short_side)
+        return _decode(data, name, limits, short_side)
     except (MemoryError, Image.DecompressionBombError) as error:
         raise TooLarge(f"The {name} image needs more memory than there is.", "Save it in a smaller size.") from error
     except DECODER_ERRORS as error:
@@ -85,7 +89,7 @@ def decode_photo(data: bytes, *, limits: Limits) -> Photo:
         ) from error
 
 
-def _decode(data: bytes, name: str, limits: Limits, orientation: int = 1) -> Photo:
+def _decode(data: bytes, name: str, limits: Limits, short_side: int, orientation: int = 1) -> Photo:
     """`orientation` holds when the image does not state its own."""
     if has_hole(data, name):
         raise DamagedFile(
@@ -96,27 +100,27 @@ def _decode(data: bytes, name: str, limits: Limits, orientation: int = 1) -> Pho
         size = image.size
         _check_pixels(size, limits)
         if name == "JPEG":
-            image.draft(None, _draft_size(size))
+            image.draft(None, _draft_size(size, short_side))
             image.load()
         else:
             image.load()
             # GIF, HEIF and TIFF may find their true size only now.
             size = image.size
             _check_pixels(size, limits)
-        return _finish(image, name, size, _stated_orientation(image) or orientation)
+        return _finish(image, name, size, short_side, _stated_orientation(image) or orientation)
 
 
-def _decode_raw(data: bytes, limits: Limits) -> Photo:
-    raw = read_raw(data, limits, MIN_SHORT_SIDE)
+def _decode_raw(data: bytes, limits: Limits, short_side: int) -> Photo:
+    raw = read_raw(data, limits, short_side)
     if isinstance(raw.picture, bytes):
-        photo = _decode(raw.picture, "JPEG", limits, raw.orientation)
+        photo = _decode(raw.picture, "JPEG", limits, short_side, raw.orientation)
     else:
-        photo = _finish(raw.picture, RAW, raw.picture.size, raw.orientation)
+        photo = _finish(raw.picture, RAW, raw.picture.size, short_side, raw.orientation)
     return Photo(photo.pixels, RAW, raw.width, raw.height)
 
 
-def _finish(image: Image.Image, name: str, size: tuple[int, int], orientation: int) -> Photo:
-    small = to_srgb(image, MIN_SHORT_SIDE)
+def _finish(image: Image.Image, name: str, size: tuple[int, int], short_side: int, orientation: int) -> Photo:
+    small = to_srgb(image, short_side)
     if orientation in _TRANSPOSE:
         small = small.transpose(_TRANSPOSE[orientation])
     width, height = reversed(size) if orientation in SIDEWAYS else size
@@ -129,10 +133,10 @@ def _check_pixels(size: tuple[int, int], limits: Limits) -> None:
         raise too_many_pixels(width, height, limits)
 
 
-def _draft_size(size: tuple[int, int]) -> tuple[int, int]:
+def _draft_size(size: tuple[int, int], short_side: int) -> tuple[int, int]:
     """What to ask of libjpeg's scaled decoding: it stays at or above it."""
     short = min(size)
-    return (size[0] * MIN_SHORT_SIDE // short, size[1] * MIN_SHORT_SIDE // short)
+    return (size[0] * short_side // short, size[1] * short_side // short)
 
 
 def _stated_orientation(image: Image.Image) -> int | None:

@@ -19,6 +19,8 @@ class RunPolicy:
     """"fp16" or "int8"."""
     enable_amp: bool = True
     cudnn_benchmark: bool = True
+    avoid: tuple[str, ...] = ()
+    """Runtimes that brought a device into a state from which only a new process recovers: not to be tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from indexer.records import Analysis, Embedding, Failure, MediaInfo, PixelStats, Space, Tag
+from indexer.records import AUTHORED, Analysis, Embedding, Failure, MediaInfo, PixelStats, Space, Tag
 from search.catalog import fulltext, jobs
 from search.catalog.sql import storable
 
 logger = logging.getLogger(__name__)
-
-AUTHORED = "authored"
-"""The stage and source of hand-made tags."""
 
 INFO_COLUMNS = (
     "format", "width", "height", "taken_at", "utc_offset_minutes", "latitude", "longitude", "altitude", "camera",
@@ -58,7 +55,8 @@ def store(
             )
         db.execute("RELEASE one")
     fulltext.rewrite(db, stored)
-    jobs.fail(db, [*failures, *unusable], max_attempts, now)
+    partly = [failure for analysis in analyses for failure in analysis.failed]
+    jobs.fail(db, [*failures, *unusable, *partly], max_attempts, now)
 
 
 def _store_one(db: sqlite3.Connection, analysis: Analysis, now: float) -> None:

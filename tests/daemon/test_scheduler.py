@@ -57,13 +57,20 @@ class Line:
         self.stored = 0
         setup = Setup(
             thumbnails=os.fsencode(folder / "thumbnails"),
+            models=b"/nowhere",
             model_cache=os.fsencode(model_cache),
+            config_folders=(),
             decode_threads=2,
             network_threads=2,
             batch_size=2,
             max_wait=0.05,
             max_pixels=50_000_000,
             max_bytes=50_000_000,
+            device="cpu",
+            use_tensorrt=False,
+            tensorrt_precision="fp16",
+            enable_amp=False,
+            cudnn_benchmark=False,
         )
         self.supervisor = Assassin(setup, stall_seconds=60, idle_seconds=60, clock=self.clock)
         self.progress = Progress(self.clock)

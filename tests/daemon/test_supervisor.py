@@ -38,13 +38,20 @@ def make_supervisor(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Supe
     def make(model_cache: Path = tmp_path / "no-models") -> Supervisor:
         setup = Setup(
             thumbnails=os.fsencode(tmp_path / "thumbnails"),
+            models=b"/nowhere",
             model_cache=os.fsencode(model_cache),
+            config_folders=(),
             decode_threads=2,
             network_threads=2,
             batch_size=4,
             max_wait=0.05,
             max_pixels=50_000_000,
             max_bytes=50_000_000,
+            device="cpu",
+            use_tensorrt=False,
+            tensorrt_precision="fp16",
+            enable_amp=False,
+            cudnn_benchmark=False,
         )
         made.append(Supervisor(setup, stall_seconds=60, idle_seconds=30, clock=clock))
         return made[-1]
@@ -222,7 +229,9 @@ def test_the_worker_ends_with_the_service_that_started_it(tmp_path: Path) -> Non
         "from daemon.supervisor import Supervisor\n"
         "from tests.daemon.test_supervisor import assignment, locate, receive\n"
         "folder = sys.argv[1].encode()\n"
-        "setup = Setup(folder, folder, 1, 1, 1, 0.0, 10**8, 10**8)\n"
+        "setup = Setup(thumbnails=folder, models=folder, model_cache=folder, config_folders=(), decode_threads=1,\n"
+        "    network_threads=1, batch_size=1, max_wait=0.0, max_pixels=10**8, max_bytes=10**8, device='cpu',\n"
+        "    use_tensorrt=False, tensorrt_precision='fp16', enable_amp=False, cudnn_benchmark=False)\n"
         "supervisor = Supervisor(setup, stall_seconds=60, idle_seconds=60, clock=time.monotonic)\n"
         "supervisor.send(assignment(locate('coffee.png')))\n"
         "receive(supervisor)\n"

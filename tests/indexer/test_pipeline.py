@@ -14,9 +14,10 @@ from config.errors import ModelError
 from indexer.media.files import FileIdentity
 from indexer.media.limits import Limits
 from indexer.models.builtin import load_concept_model
-from indexer.models.concepts import ConceptModel
+from indexer.models.concept_stage import ConceptStage
 from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Failure, Stage
+from indexer.stage import LoadedStage
 from indexer.stages import STAGES
 from tests.sample_photos import copy_photos
 
@@ -30,8 +31,8 @@ XMP = (
 
 
 @pytest.fixture(scope="module")
-def model(model_cache: Path) -> ConceptModel:
-    return load_concept_model(model_cache, threads=2)
+def concepts(model_cache: Path) -> ConceptStage:
+    return ConceptStage(load_concept_model(model_cache, threads=2), batch_size=4)
 
 
 @pytest.fixture
@@ -58,14 +59,14 @@ def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
 
     def run(
         tasks: Iterator[Task] | list[Task],
-        load: Callable[[], ConceptModel],
+        load: Callable[[str], LoadedStage],
         *,
         began: Callable[[int], None] = lambda _: None,
         batch_size: int = 4,
     ) -> list[Analysis | Failure]:
         results: list[Analysis | Failure] = []
         Pipeline(
-            load_concepts=load,
+            load_stage=load,
             thumbnails=tmp_path / "thumbnails",
             limits=Limits(max_pixels=20_000_000, max_bytes=50_000_000),
             decode_threads=2,
@@ -77,22 +78,22 @@ def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
     return run
 
 
-def never() -> ConceptModel:
-    raise AssertionError("the network was loaded without need")
+def never(name: str) -> LoadedStage:
+    raise AssertionError(f"{name} was loaded without need")
 
 
 def test_every_photo_gets_its_own_result(
-    run: Callable[..., list[Analysis | Failure]], photos: Path, model: ConceptModel, tmp_path: Path
+    run: Callable[..., list[Analysis | Failure]], photos: Path, concepts: ConceptStage, tmp_path: Path
 ) -> None:
     paths = sorted(photos.iterdir())
     loads = []
 
-    def load() -> ConceptModel:
-        loads.append(1)
-        return model
+    def load(name: str) -> LoadedStage:
+        loads.append(name)
+        return concepts
 
     results = run([task(path, number) for number, path in enumerate(paths)], load)
-    assert loads == [1]
+    assert loads == [Stage.CONCEPTS]
     by_number = {result.media_id: result for result in results if isinstance(result, Analysis)}
     assert sorted(by_number) == list(range(len(paths)))
     for number, path in enumerate(paths):
@@ -113,11 +114,11 @@ def test_every_photo_gets_its_own_result(
 
 
 def test_a_photo_alone_is_understood_as_in_a_batch(
-    run: Callable[..., list[Analysis | Failure]], photos: Path, model: ConceptModel
+    run: Callable[..., list[Analysis | Failure]], photos: Path, concepts: ConceptStage
 ) -> None:
-    [alone] = run([task(photos / "coffee.png")], lambda: model)
+    [alone] = run([task(photos / "coffee.png")], lambda _: concepts)
     together = run([task(path, number) for number, path in enumerate([photos / "coffee.png", photos / "moon.png"])],
-                   lambda: model)  # fmt: skip
+                   lambda _: concepts)  # fmt: skip
     [same] = [result for result in together if result.media_id == 0]
     assert isinstance(alone, Analysis)
     assert isinstance(same, Analysis)
@@ -126,7 +127,7 @@ def test_a_photo_alone_is_understood_as_in_a_batch(
 
 
 def test_bad_files_fail_alone_and_say_why(
-    run: Callable[..., list[Analysis | Failure]], photos: Path, model: ConceptModel
+    run: Callable[..., list[Analysis | Failure]], photos: Path, concepts: ConceptStage
 ) -> None:
     (photos / "half.png").write_bytes((photos / "coffee.png").read_bytes()[:9000])
     gone = task(photos / "horse.png", 2)
@@ -135,7 +136,8 @@ def test_bad_files_fail_alone_and_say_why(
     (photos / "grass.png").write_bytes((photos / "moon.png").read_bytes())
     good = [task(photos / name, number) for number, name in ((4, "coffee.png"), (5, "rocket.jpg"))]
     results = {
-        result.media_id: result for result in run([task(photos / "half.png", 1), gone, changed, *good], lambda: model)
+        result.media_id: result
+        for result in run([task(photos / "half.png", 1), gone, changed, *good], lambda _: concepts)
     }
     damaged = results[1]
     assert isinstance(damaged, Failure)
@@ -201,7 +203,7 @@ def test_it_says_what_it_begins_before_it_reads_it(run: Callable[..., list[Analy
 def test_without_its_model_it_stops_and_blames_no_file(
     run: Callable[..., list[Analysis | Failure]], photos: Path
 ) -> None:
-    def load() -> ConceptModel:
+    def load(_: str) -> LoadedStage:
         raise ModelError("The weights are missing.", "Install them.")
 
     began: list[int] = []

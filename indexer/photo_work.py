@@ -1,0 +1,134 @@
+"""One photo on its way through the stages that it owes, and what comes of it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.errors import ReverieError, StageFailed
+from indexer.findings import analyse_each, unforeseen
+from indexer.media.files import FileIdentity
+from indexer.records import Analysis, Failure, MediaInfo, PixelStats, Tag
+from indexer.stage import Findings, VectorStage, View
+from indexer.stage_set import WITHOUT_NETWORK, Owed, source_of
+from indexer.stages import STAGES
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One file to analyse, and which of its stages are owed."""
+
+    media_id: int
+    content_hash: str
+    path: str
+    identity: FileIdentity
+    sidecar: str | None
+    stages: tuple[str, ...]
+    vector: bytes | None = None
+    """The stored vector (little-endian float16) that the stages which need no pixels may read."""
+
+
+@dataclass(slots=True)
+class PhotoWork:
+    """A decoded photo on its way to the networks."""
+
+    task: Task
+    owed: Owed
+    info: MediaInfo | None = None
+    stats: PixelStats | None = None
+    tags: dict[str, tuple[Tag, ...]] = field(default_factory=dict)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    """What stages have prepared."""
+    findings: dict[str, Findings] = field(default_factory=dict)
+    failed: dict[str, StageFailed] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def timed(self, step: str, began: float) -> float:
+        """Add the time since `began` to a step; return now, the next step's beginning."""
+        now = time.perf_counter()
+        self.seconds[step] = self.seconds.get(step, 0.0) + now - began
+        return now
+
+
+def prepare_stages(prepared: PhotoWork, view: View) -> None:
+    """What each stage does with one photo alone. One that fails costs the photo that stage."""
+    for name, stage in prepared.owed.photo.items():
+        try:
+            prepared.inputs[name] = stage.prepare(view)
+        except StageFailed as error:
+            prepared.failed[name] = error
+        except ReverieError:
+            raise
+        except Exception as error:
+            logger.warning('the stage "%s" failed on media %d', name, prepared.task.media_id, exc_info=True)
+            prepared.failed[name] = unforeseen(name, error)
+
+
+def analyse_batch(
+    name: str,
+    items: Sequence[PhotoWork],
+    analyse: Callable[[Sequence[Any]], Sequence[Findings]],
+    inputs: Sequence[Any],
+) -> None:
+    """Run one stage over its part of a batch."""
+    began = time.perf_counter()
+    outcomes = analyse_each(name, analyse, inputs)
+    share = (time.perf_counter() - began) / len(items)
+    for item, outcome in zip(items, outcomes, strict=True):
+        item.seconds[name] = share
+        if isinstance(outcome, StageFailed):
+            item.failed[name] = outcome
+        else:
+            item.findings[name] = outcome
+
+
+def on_rows(stage: VectorStage) -> Callable[[Sequence[NDArray[np.float32]]], Sequence[Findings]]:
+    """What a stage does with vectors (D,), as a function of several of them."""
+    return lambda vectors: stage.analyse_vectors(np.stack(vectors))
+
+
+def vector_for(name: str, item: PhotoWork) -> NDArray[np.float32] | None:
+    """The unit vector (D,) that a stage reads: stored, or found a moment ago. None: not owed, or there is none."""
+    if name not in item.owed.vector:
+        return None
+    found = item.findings.get(source_of(name))
+    stored = item.owed.stored or (found.embedding.vector if found is not None and found.embedding is not None else None)
+    if stored is None:
+        item.failed[name] = item.failed.get(source_of(name)) or StageFailed(
+            f'The stage "{name}" had no vector to read.', "Please report this; `reverie retry` tries again."
+        )
+        return None
+    vector = np.frombuffer(stored, "<f2").astype(np.float32)
+    return vector / np.float32(np.linalg.norm(vector))  # float16 rounds the length too
+
+
+def result_of(item: PhotoWork) -> Analysis:
+    """What is stored of a photo: of the stages it owes only, whichever others had to run for them."""
+    task, owed = item.task, item.owed
+    done = [name for name in task.stages if name not in item.failed]
+    findings = {name: item.findings[name] for name in done if name in item.findings}
+    scores = [found.aesthetic for found in findings.values() if found.aesthetic is not None]
+    return Analysis(
+        media_id=task.media_id,
+        stages={name: STAGES[name] if name in WITHOUT_NETWORK else owed.revision(name) for name in done},
+        info=item.info,
+        pixels=item.stats,
+        tags=item.tags | {name: found.tags for name, found in findings.items()},
+        detections={name: found.detections for name, found in findings.items() if found.detections},
+        aesthetic=scores[0] if scores else None,
+        embeddings=tuple(found.embedding for found in findings.values() if found.embedding is not None),
+        seconds=item.seconds,
+        failed=tuple(
+            Failure(media_id=task.media_id, stages=(name,), title=error.title, remedy=error.remedy, permanent=False)
+            for name, error in item.failed.items()
+            if name in task.stages
+        ),
+    )

@@ -1,0 +1,97 @@
+"""The stages that a worker has loaded, and what one file's work asks of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from config.errors import StageFailed
+from indexer.records import Stage
+from indexer.stage import LoadedStage, PhotoStage, VectorStage
+
+WITHOUT_NETWORK = frozenset({Stage.DESCRIBE, Stage.PIXELS})
+"""What is done for each photo alone, in the decode thread, without loading anything."""
+
+
+@dataclass(slots=True)
+class Owed:
+    """What one file's work asks of the loaded stages."""
+
+    photo: dict[str, PhotoStage] = field(default_factory=dict)
+    """Those that look at pixels, and those whose vector another needs."""
+    vector: dict[str, VectorStage] = field(default_factory=dict)
+    failed: dict[str, StageFailed] = field(default_factory=dict)
+    """Those that cannot be loaded."""
+    stored: bytes | None = None
+    """The stored vector, if it takes the place of new ones for all of `vector`."""
+
+    def revision(self, name: str) -> int:
+        """That of a loaded stage."""
+        return (self.photo[name] if name in self.photo else self.vector[name]).revision
+
+
+def source_of(vector_stage: str) -> str:
+    """The stage that makes the vectors another one reads: "labels:clip" to "embedding:clip"."""
+    return f"embedding:{vector_stage.partition(':')[2]}"
+
+
+class StageSet:
+    """Loads each stage once, when it is first asked for, so that a worker that re-reads captions loads none.
+
+    Thread-safe. Whoever needs a stage that is loaded does not wait for another that is being loaded.
+    """
+
+    def __init__(self, load: Callable[[str], LoadedStage]) -> None:
+        self._load = load
+        self._loaded: dict[str, LoadedStage | StageFailed] = {}
+        self._loading = threading.Lock()
+
+    def owed(self, stages: Sequence[str], vector: bytes | None) -> Owed:
+        """What a file needs that owes these stages and may have a stored vector.
+
+        Raises ModelError: a stage of ours cannot be loaded, which is no file's fault.
+        """
+        owed = Owed()
+        for name in stages:
+            if name not in WITHOUT_NETWORK:
+                self._add(owed, name)
+        owed.stored = _usable(owed, vector)
+        if owed.stored is None:
+            for name in map(source_of, owed.vector):
+                if name not in owed.photo and name not in owed.failed:
+                    self._add(owed, name)
+        return owed
+
+    def batch_size(self, least: int) -> int:
+        """Photos that fill the largest batch of any loaded stage."""
+        loaded = [stage for stage in tuple(self._loaded.values()) if not isinstance(stage, StageFailed)]
+        return max([least, *(report.batch_size for stage in loaded if (report := stage.report) is not None)])
+
+    def _add(self, owed: Owed, name: str) -> None:
+        stage = self._get(name)
+        if isinstance(stage, StageFailed):
+            owed.failed[name] = stage
+        elif isinstance(stage, VectorStage):
+            owed.vector[name] = stage
+        else:
+            owed.photo[name] = stage
+
+    def _get(self, name: str) -> LoadedStage | StageFailed:
+        if name in self._loaded:
+            return self._loaded[name]
+        with self._loading:
+            if name not in self._loaded:
+                try:
+                    self._loaded[name] = self._load(name)
+                except StageFailed as error:
+                    self._loaded[name] = error
+            return self._loaded[name]
+
+
+def _usable(owed: Owed, vector: bytes | None) -> bytes | None:
+    """The stored vector, unless it may be of another space or a new one is made anyway."""
+    spaces = {stage.space for stage in owed.vector.values()}
+    if vector is None or len(spaces) != 1 or any(source_of(name) in owed.photo for name in owed.vector):
+        return None
+    return vector if len(vector) == 2 * spaces.pop().dimension else None
