@@ -21,6 +21,7 @@ SORTS = {
     "-date": "-date",
     "oldest": "-date",
     "quality": "quality",
+    "aesthetic": "aesthetic",
 }
 
 
@@ -156,7 +157,7 @@ _FILTERS = {
     "date": _Kind(f"{_DATE}, or two of them (2019..2021)", 'date:"last summer"', _span),
     "camera": _Kind("a part of the camera's name", "camera:canon", _texts),
     "lens": _Kind("a part of the lens's name", "lens:50mm", _texts),
-    "tag": _Kind("a tag", 'tag:"tabby cat"', _texts),
+    "tag": _Kind("a tag, or how many of it", 'tag:"tabby cat" or tag:"2 dogs"', _texts),
     "path": _Kind("a part of the path, or a pattern with * and ?", "path:holiday or path:*.png", _path),
     "rating": _Kind("stars from 0 to 5", "rating:4, rating:4+, rating:<3 or rating:2..4", _stars),
     "similar": _Kind("the path of a photo in the library", "similar:/home/me/Pictures/a.jpg"),

@@ -30,7 +30,6 @@ GUESSED = "Nothing in the library matches well; these are only the nearest guess
 FEW = 20_000
 """So many ids are handed to SQLite in a few milliseconds."""
 NO_SUCH_PHOTOS = "No photo fulfils the filters."
-BLIND = "The basic model knows things, animals, food and places, but not people, actions or counts."
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,9 @@ class Engine:
         likeness = [self._gather.by_example(self._media_named(path), scope) for path in query.similar]
         best_first, confident = self._rank([words], [meaning], likeness, everything=everything)
         note = None if confident else GUESSED if best_first else NO_MATCH
-        if not confident and query.texts and not any(self._gather.knows(take_apart(t.words)) for t in query.texts):
-            note = f"{note} {BLIND}"
+        blind = query.texts and not any(self._gather.knows(take_apart(text.words)) for text in query.texts)
+        if not confident and blind and self._calibration.blind_note:
+            note = f"{note} {self._calibration.blind_note}"
         return self._answer(best_first, query, limit, confident=confident, note=note, everything=everything)
 
     def similar(self, media_id: int, *, limit: int = 20, everything: bool = False) -> Answer:
@@ -221,6 +221,8 @@ def _sorted(groups: list[Group], known: Mapping[int, Brief], sort: str) -> list[
         return groups
     if sort == "quality":
         return sorted(groups, key=lambda group: -(known[group.shown].quality or 0.0))
+    if sort == "aesthetic":
+        return sorted(groups, key=lambda group: -(known[group.shown].aesthetic or 0.0))
     dated = [group for group in groups if known[group.shown].taken_at]
     dated.sort(key=lambda group: known[group.shown].taken_at or "", reverse=sort == "date")
     return dated + [group for group in groups if not known[group.shown].taken_at]

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vocabulary import COLOURS
-from search.calibration import REACH_WEIGHT, Calibration
-from search.catalog import Catalog
+from search.calibration import REACH_WEIGHT, SCORE_STEP, Calibration, standard_scores
+from search.catalog import Catalog, TagMatch
 from search.filters import Clause, fts_expression
 from search.query import FreeText
 from search.ranking import Evidence
+from search.reasons import tag_reason
 from search.vectors import VectorIndex
-from search.wording import Wording, singular, take_apart
+from search.wording import Amount, Wording, singular, take_apart
 
 Encode = Callable[[str], NDArray[np.float32]]
 Labels = Callable[[], NDArray[np.float32]]
@@ -26,6 +27,8 @@ PIXEL_BONUS = 0.12
 lie about 0.3 apart: two such bonuses order the cats, and lift nothing else above them."""
 TAG_BONUS = 0.1
 """Times a tag's confidence, where the text names the tag. Less than a colour's: the vector says it too."""
+COUNT_BONUS = 0.1
+"""For as many as the text asks for, where they were counted; half of it for more."""
 DATE_BONUS = 0.12
 COLOUR_BONUS = 0.06
 """For a photo of all the same colours as the example."""
@@ -69,23 +72,21 @@ class Gatherer:
     def by_meaning(self, text: FreeText, scope: Scope) -> dict[int, Evidence]:
         """Photos near the text's vector, or with tags it names; better if they have its colours or are of its time."""
         wording = take_apart(text.words)
-        vector = self.encode(wording.meaning) if self.knows(wording) else None
+        whole = self.calibration.sees_pixels
+        vector = self.encode(text.words if whole else wording.meaning) if self.knows(wording) else None
         found = self._nearest(vector, wording, scope)
         tags = self._tags(wording, scope)
         if vector is not None:
             found |= self._similarities(vector, [media_id for media_id in tags if media_id not in found])
-        chance, reach = self._background(vector)
-        ranking = {
-            media_id: Evidence(cosine - chance, cosine - chance + REACH_WEIGHT * (reach - chance))
-            for media_id, cosine in found.items()
-        }
+        ranking = self._judged(vector, found)
         for media_id in tags:
             ranking.setdefault(media_id, Evidence())
-        seen: defaultdict[int, dict[str, float]] = defaultdict(dict)
-        for media_id, name, confidence in self.catalog.tags_among([*wording.pixel_tags, *wording.names], list(ranking)):
-            seen[media_id][name] = confidence
-        for media_id, names in seen.items():
-            _credit(ranking[media_id], names, wording)
+        seen: defaultdict[int, dict[str, TagMatch]] = defaultdict(dict)
+        names = [*wording.pixel_tags, *wording.names, *(name for amount in wording.amounts for name in amount.names)]
+        for tag in self.catalog.tags_among(names, list(ranking)):
+            seen[tag.media_id][tag.name] = tag
+        for media_id, found_tags in seen.items():
+            _credit(ranking[media_id], found_tags, wording)
         if text.when is not None:
             self._prefer_time(ranking, text)
         return ranking
@@ -98,8 +99,8 @@ class Gatherer:
         near = self.index.search(vectors.mean(axis=0), scope.depth + 1, allowed=scope.allowed)
         ranking = {other: Evidence(cosine, conviction=cosine) for other, cosine in near if other != media_id}
         colours: defaultdict[int, set[str]] = defaultdict(set)
-        for other, name, _ in self.catalog.tags_among(COLOURS, [media_id, *ranking]):
-            colours[other].add(name)
+        for tag in self.catalog.tags_among(COLOURS, [media_id, *ranking]):
+            colours[tag.media_id].add(tag.name)
         own = colours[media_id]
         for other, one in ranking.items():
             shared = own & colours[other]
@@ -112,12 +113,22 @@ class Gatherer:
         """Whether the space can place the text at all."""
         return bool(wording.meaning) and not set(wording.subjects or wording.content) <= self.calibration.blind
 
-    def _background(self, vector: NDArray[np.float32] | None) -> tuple[float, float]:
-        """The mean and the highest cosine of a text to the labels."""
-        if vector is None:
-            return 0.0, 0.0
-        cosines = self.labels() @ vector
-        return float(cosines.mean()), float(cosines.max())
+    def _judged(self, vector: NDArray[np.float32] | None, found: dict[int, float]) -> dict[int, Evidence]:
+        """What the cosines of these media to a text say, read as the space's calibration tells."""
+        if vector is None or not found:
+            return {}
+        if self.calibration.against == "text":
+            cosines = self.labels() @ vector
+            chance, reach = float(cosines.mean()), float(cosines.max())
+            known = REACH_WEIGHT * (reach - chance)
+            return {media_id: Evidence(cosine - chance, cosine - chance + known) for media_id, cosine in found.items()}
+        rows = self.catalog.vectors_of_media(self.index.space, list(found))
+        scores = SCORE_STEP * standard_scores(vector, rows.data.astype(np.float32), self.labels())
+        judged: dict[int, Evidence] = {}
+        for media_id, score in zip(rows.media_ids.tolist(), scores.tolist(), strict=True):
+            if media_id not in judged or score > judged[media_id].similarity:
+                judged[media_id] = Evidence(score, conviction=score)
+        return judged
 
     def _nearest(self, vector: NDArray[np.float32] | None, wording: Wording, scope: Scope) -> dict[int, float]:
         if vector is None:
@@ -138,7 +149,12 @@ class Gatherer:
         """Media with a tag that the text names; with what pixels tell only if the text names nothing else."""
         names = wording.names[:MAX_NAMES] or wording.pixel_tags
         found = (self.catalog.tagged(name, *scope.where, limit=scope.depth) for name in names)
-        return {media_id for tagged in found for media_id, _ in tagged}
+        counted = (
+            self.catalog.tagged(name, *scope.where, limit=scope.depth, at_least=amount.number)
+            for amount in wording.amounts
+            for name in amount.names
+        )
+        return {media_id for tagged in (*found, *counted) for media_id, _ in tagged}
 
     def _similarities(self, vector: NDArray[np.float32], media_ids: Sequence[int]) -> dict[int, float]:
         rows = self.catalog.vectors_of_media(self.index.space, media_ids)
@@ -155,19 +171,29 @@ class Gatherer:
                 ranking[media_id].reasons.append(f"taken {row.taken_at[:10]}")
 
 
-def _credit(one: Evidence, names: dict[str, float], wording: Wording) -> None:
+def _credit(one: Evidence, tags: dict[str, TagMatch], wording: Wording) -> None:
     """Add what a photo's tags say about a text to what speaks for the photo."""
-    pixels = [name for name in wording.pixel_tags if name in names]
-    named = [name for name in wording.names if name in names]
+    pixels = [name for name in wording.pixel_tags if name in tags]
+    enough = {name: amount for amount in reversed(wording.amounts) for name in _enough(tags, amount)}
+    named = list(dict.fromkeys([*(name for name in wording.names if name in tags), *enough]))
     one.bonus += PIXEL_BONUS * len(pixels)
-    one.bonus += TAG_BONUS * max((names[name] for name in named), default=0.0)
-    one.reasons += [f"tag: {name}" for name in dict.fromkeys([*named, *pixels])]
+    one.bonus += TAG_BONUS * max((tags[name].confidence for name in named), default=0.0)
+    if enough:
+        exact = any(tags[name].count == amount.number for name, amount in enough.items())
+        one.bonus += COUNT_BONUS if exact else COUNT_BONUS / 2
+    one.reasons += [tag_reason(name, tags[name].count) for name in dict.fromkeys([*named, *pixels])]
     if wording.names:
         said = {singular(word) for name in named for word in name.split()}
+        said |= {singular(word) for amount in enough.values() for word in amount.words}
         one.sure = said >= {singular(word) for word in wording.subjects} and _all(pixels, wording.pixel_tags)
     else:
         one.sure = _all(pixels, wording.pixel_tags)
-        one.bonus += TAG_BONUS * sum(names[name] for name in pixels)
+        one.bonus += TAG_BONUS * sum(tags[name].confidence for name in pixels)
+
+
+def _enough(tags: dict[str, TagMatch], amount: Amount) -> list[str]:
+    """The tags of which at least so many were counted."""
+    return [name for name in amount.names if name in tags and (tags[name].count or 0) >= amount.number]
 
 
 def _all(have: Collection[str], wanted: Collection[str]) -> bool:

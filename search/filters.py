@@ -6,6 +6,7 @@ import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from search import amounts
 from search.conditions import AnyOf, Condition, Stars, Words
 from search.dates import Span
 
@@ -73,19 +74,27 @@ def _any(sql: str, values: Iterable[object]) -> Clause:
 
 
 def _tags(names: Sequence[str]) -> Clause:
-    """Tags by name; a plural finds the singular. In a name, * stands for anything."""
+    """Tags by name; a plural finds the singular. In a name, * stands for anything. "2 dogs" asks for at least two,
+    where somebody counted."""
     tests: list[str] = []
     values: list[object] = []
     for name in names:
-        singular = name[:-1] if name.endswith("s") and not name.endswith("ss") else name
-        if "*" in name:
-            tests.append("tag.name LIKE ? ESCAPE '\\'")
-            values.append(_escape(name).replace("*", "%"))
-        else:
-            tests.append("tag.name IN (?, ?)")
-            values += [name, singular]
+        test, bound = _tag(name)
+        tests.append(test)
+        values += bound
+        if amount := amounts.split(name):
+            test, bound = _tag(amount[1])
+            tests.append(f"(tag.count >= ? AND {test})")
+            values += [amount[0], *bound]
     select = f"SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id WHERE {' OR '.join(tests)}"
     return f"m.id IN ({select})", values
+
+
+def _tag(name: str) -> Clause:
+    if "*" in name:
+        return "tag.name LIKE ? ESCAPE '\\'", [_escape(name).replace("*", "%")]
+    forms = amounts.forms(name)
+    return f"tag.name IN ({', '.join('?' * len(forms))})", list(forms)
 
 
 def _paths(text: str) -> Clause:

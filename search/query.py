@@ -46,8 +46,8 @@ class Query:
     similar: tuple[str, ...] = ()
     """Paths of photos to be similar to."""
     sort: str = "relevance"
-    """"relevance" (newest first where there is nothing to be relevant to), "date" (newest first), "-date" or "quality".
-    """
+    """"relevance" (newest first where there is nothing to be relevant to), "date" (newest first), "-date", "quality" or
+    "aesthetic"."""
     limit: int | None = None
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from indexer.records import AUTHORED, Tag
+from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, LIGHT_SOURCE
+from search import amounts
 from search.catalog import PhotoRow
-from search.conditions import Condition
+from search.conditions import AnyOf, Condition
 from search.query import Query
 from search.ranking import Evidence
 
 MAX_LIKENESSES = 3
-NETWORK = "imagenet"
+NO_LIKENESS = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE, AUTHORED})
+"""Sources of tags that do not say what a photo shows by its looks; all others are networks."""
 
 
 def explain(row: PhotoRow, evidence: Evidence | None, query: Query) -> tuple[str, ...]:
     """The reasons, most telling first. At least one."""
     reasons = list(evidence.reasons) if evidence else []
-    likenesses = [tag.name for tag in row.tags if tag.source == NETWORK][:MAX_LIKENESSES]
+    likenesses = list(dict.fromkeys(tag.name for tag in row.tags if tag.source not in NO_LIKENESS))[:MAX_LIKENESSES]
     if evidence is not None and evidence.similarity > 0:
         if likenesses:
             reasons.append(f"looks like: {', '.join(likenesses)}")
@@ -42,10 +48,25 @@ def _filter(row: PhotoRow, condition: Condition) -> str | None:
         "lens": info.lens and f"lens: {info.lens}",
         "rating": info.rating is not None and f"rated {info.rating}",
     }
-    fact = facts.get(condition.name)
+    fact = facts.get(condition.name) or _counted(row.tags, condition)
     if fact:
         return f"{fact} matches {condition.typed}"
     return f"matches {condition.typed}" if condition.name in ("tag", "path", "words", "type") else None
+
+
+def tag_reason(name: str, count: int | None) -> str:
+    """A tag as a reason, and how many were counted."""
+    return f"tag: {name}" if count is None else f"tag: {name} ({count})"
+
+
+def _counted(tags: Sequence[Tag], condition: Condition) -> str | None:
+    """The counted tag that fulfils a filter for an amount; None if the filter asks for none."""
+    names = condition.value.texts if condition.name == "tag" and isinstance(condition.value, AnyOf) else ()
+    for least, name in filter(None, map(amounts.split, names)):
+        for tag in tags:
+            if tag.name in amounts.forms(name) and (tag.count or 0) >= least:
+                return tag_reason(tag.name, tag.count)
+    return None
 
 
 def _listed(row: PhotoRow) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from indexer.vocabulary import PIXEL_WORDS
+from search.amounts import forms, number
 from search.terms import tokens
 
 MAX_NAME_WORDS = 3
@@ -22,6 +23,17 @@ _PIXEL_WORDS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """So many of something."""
+
+    number: int
+    words: tuple[str, ...]
+    """As typed, the number first."""
+    names: tuple[str, ...]
+    """What a tag for the thing could be called."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wording:
     """A free text, taken apart."""
 
@@ -35,6 +47,8 @@ class Wording:
     """What to encode: the text without the words that pixels answer better; empty if nothing else is left."""
     names: tuple[str, ...]
     """What a tag in this text could be called: its words and runs of words, without what pixels answer."""
+    amounts: tuple[Amount, ...] = ()
+    """What the text may count; of "two hot dogs" both "hot" and "hot dogs", the longest first."""
 
 
 def take_apart(text: str) -> Wording:
@@ -52,6 +66,7 @@ def take_apart(text: str) -> Wording:
         pixel_tags=pixel_tags,
         meaning=(rest if pixel_tags else text) if meaningful else "" if pixel_tags else text,
         names=tuple(dict.fromkeys(_names(left, meaningful))),
+        amounts=tuple(_amounts(left)),
     )
 
 
@@ -68,3 +83,12 @@ def _names(words: list[str], meaningful: list[str]) -> list[str]:
         if length > 1 or words[at] in meaningful
     ]
     return [name for run in runs for name in (" ".join(run), " ".join([*run[:-1], singular(run[-1])]))]
+
+
+def _amounts(words: list[str]) -> list[Amount]:
+    return [
+        Amount(amount, (word, *words[at + 1 : end]), forms(" ".join(words[at + 1 : end])))
+        for at, word in enumerate(words)
+        if (amount := number(word)) is not None
+        for end in range(min(at + 1 + MAX_NAME_WORDS, len(words)), at + 1, -1)
+    ]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 
-from search.catalog.rows import Brief
-from search.catalog.sql import IN_IDS, VISIBLE, id_list
+from search.catalog.rows import Brief, TagMatch
+from search.catalog.sql import AESTHETIC, IN_IDS, VISIBLE, id_list
 
 ORDERS = {
     "date": "m.taken_at IS NULL, m.taken_at DESC, m.id DESC",
     "-date": "m.taken_at IS NULL, m.taken_at, m.id",
     "quality": "m.quality IS NULL, m.quality DESC, m.id DESC",
+    "aesthetic": "aesthetic IS NULL, aesthetic DESC, m.id DESC",
 }
 """How media can be listed; what is unknown comes last."""
 
-_COLUMNS = "m.id, m.taken_at, m.quality, m.perceptual_hash"
+_COLUMNS = f"m.id, m.taken_at, m.quality, {AESTHETIC} AS aesthetic, m.perceptual_hash"
 
 
 def brief(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, Brief]:
@@ -34,28 +35,30 @@ def listed(db: sqlite3.Connection, where: str, parameters: Sequence[object], ord
 
 
 def tagged(
-    db: sqlite3.Connection, name: str, where: str, parameters: Sequence[object], limit: int
+    db: sqlite3.Connection, name: str, where: str, parameters: Sequence[object], *, limit: int, at_least: int | None
 ) -> list[tuple[int, float]]:
-    """The `limit` media surest to have a tag, and that fulfil an SQL condition on `m`: (media id, confidence)."""
+    """The `limit` media surest to have a tag, and that fulfil an SQL condition on `m`: (media id, confidence).
+
+    `at_least`: only where so many were counted.
+    """
+    counted = "" if at_least is None else f" AND tag.count >= {at_least:d}"
     rows = db.execute(
         # CROSS JOIN keeps this order: surest tags first, and no further than the limit.
         "SELECT m.id, tag.confidence FROM tag CROSS JOIN segment ON segment.id = tag.segment_id"
-        f" CROSS JOIN media m ON m.id = segment.media_id WHERE tag.name = ? AND {VISIBLE} AND ({where})"
+        f" CROSS JOIN media m ON m.id = segment.media_id WHERE tag.name = ?{counted} AND {VISIBLE} AND ({where})"
         " ORDER BY tag.confidence DESC LIMIT ?",
         (name, *parameters, limit),
     )
     return list(rows)
 
 
-def tags_among(
-    db: sqlite3.Connection, names: Collection[str], media_ids: Collection[int]
-) -> list[tuple[int, str, float]]:
-    """Which of these media have which of these tags: (media id, name, confidence)."""
+def tags_among(db: sqlite3.Connection, names: Collection[str], media_ids: Collection[int]) -> list[TagMatch]:
+    """Which of these media have which of these tags."""
     rows = db.execute(
         # The + and the CROSS JOIN begin with the few media, not with everything that has such a tag.
-        "SELECT segment.media_id, tag.name, max(tag.confidence) FROM segment"
+        "SELECT segment.media_id, tag.name, max(tag.confidence), max(tag.count) FROM segment"
         " CROSS JOIN tag ON tag.segment_id = segment.id"
         f" WHERE segment.media_id {IN_IDS} AND +tag.name IN ({', '.join('?' * len(names))}) GROUP BY 1, 2",
         (id_list(media_ids), *names),
     )
-    return list(rows)
+    return [TagMatch(*row) for row in rows]

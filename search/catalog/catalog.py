@@ -12,12 +12,24 @@ from numpy.typing import NDArray
 from indexer.records import Analysis, Failure, Kind, Space
 from search.catalog import candidates, files, fulltext, jobs, reads, results
 from search.catalog.database import Database
-from search.catalog.rows import Brief, Counts, FileStat, KnownFile, PhotoRow, Problem, TextMatch, Vectors, Work
+from search.catalog.plan_keeper import PlanKeeper
+from search.catalog.rows import (
+    Brief,
+    Counts,
+    FileStat,
+    KnownFile,
+    PhotoRow,
+    Problem,
+    TagMatch,
+    TextMatch,
+    Vectors,
+    Work,
+)
 
 FILE_NAME = "catalog.sqlite3"
 
 
-class Catalog:
+class Catalog(PlanKeeper):
     """What was seen, what it holds, and what is still to do.
 
     Safe to use from many threads: one writes at a time, readers never wait and never see half a batch.
@@ -87,7 +99,11 @@ class Catalog:
 
     def ensure_jobs(self, stages: Mapping[str, int]) -> int:
         """At start: open a job wherever media lack a stage or have it at another revision; drop open jobs of stages
-        that are not asked for any more. Returns how many jobs were opened."""
+        that are not asked for any more. Returns how many jobs were opened.
+
+        Ask for the stages of both plans (`Plans.stages`), and those that belong to none. A stage that the plans had
+        once and have no more gets no job.
+        """
         with self._database.write() as db:
             return jobs.ensure(db, stages, self._clock())
 
@@ -96,11 +112,22 @@ class Catalog:
         with self._database.write() as db:
             return jobs.release_all(db, self._clock())
 
-    def claim(self, limit: int, *, exclude: Collection[int] = ()) -> list[Work]:
-        """Take media that have a live path and pending jobs, and none running; lowest id first. Their jobs are
-        running, and committed as such, when this returns."""
+    def claim(
+        self,
+        limit: int,
+        *,
+        exclude: Collection[int] = (),
+        first: Collection[str] = (),
+        vector_spaces: Mapping[str, Space] | None = None,
+    ) -> list[Work]:
+        """Take media that have a live path and pending jobs, and none running. Their jobs are running, and committed
+        as such, when this returns.
+
+        Media that lack a stage of `first` come before the others; of each, the lowest id first. Where all that a media
+        owes reads vectors of one space (`vector_spaces`: stage to that space), its stored vector is handed out.
+        """
         with self._database.write() as db:
-            return jobs.claim(db, limit, exclude, self._clock())
+            return jobs.claim(db, limit, self._clock(), exclude=exclude, first=first, vector_spaces=vector_spaces or {})
 
     def has_work(self) -> bool:
         """Whether `claim` would find something; cheap, whatever the size of the library."""
@@ -189,18 +216,21 @@ class Catalog:
             return candidates.brief(db, media_ids)
 
     def listed(self, where: str, parameters: Sequence[object], *, order: str, limit: int) -> list[Brief]:
-        """The first `limit` searchable media that fulfil a condition on `m`, by "date" (newest first), "-date" or
-        "quality"."""
+        """The first `limit` searchable media that fulfil a condition on `m`, by "date" (newest first), "-date",
+        "quality" or "aesthetic"."""
         with self._database.read() as db:
             return candidates.listed(db, where, parameters, order, limit)
 
-    def tagged(self, name: str, where: str, parameters: Sequence[object], *, limit: int) -> list[tuple[int, float]]:
-        """(media id, confidence) of the `limit` searchable media surest to have a tag that fulfil a condition."""
+    def tagged(
+        self, name: str, where: str, parameters: Sequence[object], *, limit: int, at_least: int | None = None
+    ) -> list[tuple[int, float]]:
+        """(media id, confidence) of the `limit` searchable media surest to have a tag that fulfil a condition;
+        `at_least`: only where so many were counted."""
         with self._database.read() as db:
-            return candidates.tagged(db, name, where, parameters, limit)
+            return candidates.tagged(db, name, where, parameters, limit=limit, at_least=at_least)
 
-    def tags_among(self, names: Collection[str], media_ids: Collection[int]) -> list[tuple[int, str, float]]:
-        """(media id, tag, confidence): which of these media have which of these tags."""
+    def tags_among(self, names: Collection[str], media_ids: Collection[int]) -> list[TagMatch]:
+        """Which of these media have which of these tags."""
         with self._database.read() as db:
             return candidates.tags_among(db, names, media_ids)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from indexer.records import Failure, stage_order
+from indexer.records import Failure, Space, stage_order
 from search.catalog import fulltext
 from search.catalog.rows import Work
-from search.catalog.sql import IN_IDS, LIVE, STAT_COLUMNS, id_list, stat_of, storable
+from search.catalog.sql import IN_IDS, LIVE, NOT_RETIRED, STAT_COLUMNS, id_list, stat_of, storable
 
 
 def create(db: sqlite3.Connection, media_id: int, stages: Mapping[str, int], now: float) -> None:
-    """Open the jobs that this media does not have yet."""
+    """Open the jobs that this media does not have yet, but none of a stage that is retired."""
     db.executemany(
-        "INSERT OR IGNORE INTO job (media_id, stage, revision, state, updated_at) VALUES (?, ?, ?, 'pending', ?)",
+        "INSERT OR IGNORE INTO job (media_id, stage, revision, state, updated_at) SELECT ?1, ?2, ?3, 'pending', ?4"
+        " WHERE NOT EXISTS (SELECT 1 FROM retired WHERE kind = 'stage' AND name = ?2)",
         [(media_id, stage, revision, now) for stage, revision in stages.items()],
     )
 
@@ -30,8 +31,22 @@ def reopen(db: sqlite3.Connection, media_id: int, stage: str, now: float) -> Non
 
 def ensure(db: sqlite3.Connection, stages: Mapping[str, int], now: float) -> int:
     """Give every media a job per stage at the current revision; see `Catalog.ensure_jobs`."""
+    opened = open_all(db, stages, now)
+    current = ", ".join("?" for _ in stages)
+    db.execute(f"DELETE FROM job WHERE state != 'done' AND stage NOT IN ({current})", tuple(stages))
+    return opened
+
+
+def open_all(db: sqlite3.Connection, stages: Mapping[str, int], now: float) -> int:
+    """Open a job wherever media lack one of these stages or have it at another revision; returns how many.
+
+    A retired stage gets none: nobody may bring back what is being removed but the plan that has it.
+    """
+    gone = {name for (name,) in db.execute("SELECT name FROM retired WHERE kind = 'stage'")}
     opened = 0
     for stage, revision in stages.items():
+        if stage in gone:
+            continue
         opened += db.execute(
             "INSERT OR IGNORE INTO job (media_id, stage, revision, state, updated_at)"
             " SELECT id, ?, ?, 'pending', ? FROM media",
@@ -42,8 +57,6 @@ def ensure(db: sqlite3.Connection, stages: Mapping[str, int], now: float) -> int
             " problem_remedy = NULL, updated_at = ?2 WHERE stage = ?3 AND revision != ?1",
             (revision, now, stage),
         ).rowcount
-    current = ", ".join("?" for _ in stages)
-    db.execute(f"DELETE FROM job WHERE state != 'done' AND stage NOT IN ({current})", tuple(stages))
     return opened
 
 
@@ -64,34 +77,51 @@ def release(db: sqlite3.Connection, media_ids: Collection[int], now: float) -> N
     )
 
 
-def claimable(db: sqlite3.Connection, limit: int, exclude: Collection[int]) -> list[int]:
-    """Media that have a live path and pending jobs, and none running; lowest id first."""
-    return [
-        row[0]
-        for row in db.execute(
-            "SELECT DISTINCT job.media_id FROM job JOIN media m ON m.id = job.media_id"
-            f" WHERE state = 'pending' AND {LIVE} AND NOT job.media_id {IN_IDS}"
-            " AND NOT EXISTS (SELECT 1 FROM job other WHERE other.media_id = job.media_id AND other.state = 'running')"
-            " ORDER BY job.media_id LIMIT ?",
-            (id_list(exclude), limit),
-        )
-    ]
+def claimable(db: sqlite3.Connection, limit: int, exclude: Collection[int], first: Collection[str] = ()) -> list[int]:
+    """Media that have a live path and pending jobs, and none running; those that lack a stage of `first` before the
+    others, of each the lowest id first."""
+    # One stage at a time, each in the order of its index: together they would all have to be read and sorted.
+    urgent = {media_id for stage in first for media_id in _waiting(db, limit, exclude, stage)}
+    found = sorted(urgent)[:limit]
+    return found + _waiting(db, limit - len(found), [*exclude, *found]) if len(found) < limit else found
 
 
-def claim(db: sqlite3.Connection, limit: int, exclude: Collection[int], now: float) -> list[Work]:
+def _waiting(db: sqlite3.Connection, limit: int, exclude: Collection[int], stage: str | None = None) -> list[int]:
+    """Claimable media with one stage pending, or with any."""
+    index, which = ("job_open", "state != 'done'") if stage is None else ("job_waiting", "job.stage = ?")
+    rows = db.execute(
+        f"SELECT DISTINCT job.media_id FROM job INDEXED BY {index} CROSS JOIN media m ON m.id = job.media_id"
+        f" WHERE job.state = 'pending' AND {which} AND job.{NOT_RETIRED} AND {LIVE} AND NOT job.media_id {IN_IDS}"
+        " AND NOT EXISTS (SELECT 1 FROM job other WHERE other.media_id = job.media_id AND other.state = 'running')"
+        " ORDER BY job.media_id LIMIT ?",
+        (*([] if stage is None else [stage]), id_list(exclude), limit),
+    )
+    return [row[0] for row in rows]
+
+
+def claim(
+    db: sqlite3.Connection,
+    limit: int,
+    now: float,
+    *,
+    exclude: Collection[int],
+    first: Collection[str],
+    vector_spaces: Mapping[str, Space],
+) -> list[Work]:
     """Take the next media to work on; see `Catalog.claim`."""
-    media_ids = claimable(db, limit, exclude)
-    work = [_work(db, media_id) for media_id in media_ids]
+    media_ids = claimable(db, limit, exclude, first)
+    work = [_work(db, media_id, vector_spaces) for media_id in media_ids]
     db.execute(
-        f"UPDATE job SET state = 'running', updated_at = ? WHERE state = 'pending' AND media_id {IN_IDS}",
+        f"UPDATE job SET state = 'running', updated_at = ? WHERE state = 'pending' AND {NOT_RETIRED}"
+        f" AND media_id {IN_IDS}",
         (now, id_list(media_ids)),
     )
     return work
 
 
-def _work(db: sqlite3.Connection, media_id: int) -> Work:
+def _work(db: sqlite3.Connection, media_id: int, vector_spaces: Mapping[str, Space]) -> Work:
     pending = db.execute(
-        "SELECT stage, attempts FROM job WHERE media_id = ? AND state = 'pending'", (media_id,)
+        f"SELECT stage, attempts FROM job WHERE media_id = ? AND state = 'pending' AND {NOT_RETIRED}", (media_id,)
     ).fetchall()
     # Of several copies, read the one that has a sidecar: it knows more.
     stat = stat_of(
@@ -110,7 +140,21 @@ def _work(db: sqlite3.Connection, media_id: int) -> Work:
         stat,
         tuple(sorted(waiting, key=stage_order)),
         max(attempts for _, attempts in pending),
+        _stored_vector(db, media_id, {vector_spaces.get(stage) for stage in waiting}),
     )
+
+
+def _stored_vector(db: sqlite3.Connection, media_id: int, spaces: set[Space | None]) -> bytes | None:
+    """The vector of the whole media in the one space that all owed stages read; None where there is none."""
+    space = next(iter(spaces)) if len(spaces) == 1 else None
+    if space is None:
+        return None
+    row = db.execute(
+        "SELECT data FROM segment CROSS JOIN vector ON vector.segment_id = segment.id"
+        " WHERE media_id = ? AND ordinal = 0 AND space_id = (SELECT id FROM space WHERE name = ? AND dimension = ?)",
+        (media_id, space.name, space.dimension),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def close(db: sqlite3.Connection, media_id: int, stages: Mapping[str, int], now: float) -> None:

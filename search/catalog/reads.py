@@ -10,21 +10,27 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.records import Kind, Space, Tag, stage_order
+from indexer.records import Detection, Kind, Space, Tag, stage_order
 from search.catalog.results import INFO_COLUMNS, PIXEL_COLUMNS, info_of, pixels_of
 from search.catalog.rows import Counts, Job, PhotoRow, Problem, Vectors
-from search.catalog.sql import IN_IDS, VISIBLE, id_list
+from search.catalog.sql import AESTHETIC, IN_IDS, NOT_RETIRED, VISIBLE, id_list
 
 SPACE_ID = "(SELECT id FROM space WHERE name = ?)"
 VECTOR_ROWS = "SELECT vector.id, media_id, data FROM vector JOIN segment ON segment.id = segment_id"
 
-PROBLEMS = """
+ONLY_BUILDING = """
+    SELECT one.key FROM plan, json_each(plan.stages) AS one WHERE plan.role = 'building' EXCEPT
+    SELECT one.key FROM plan, json_each(plan.stages) AS one WHERE plan.role = 'active'
+"""
+"""Stages that the plan in use does without."""
+
+PROBLEMS = f"""
     SELECT path, problem_title AS title, problem_remedy AS remedy, 1 AS attempts, problem_since AS since
     FROM file WHERE problem_title IS NOT NULL AND missing_since IS NULL
     UNION ALL
     SELECT path, job.problem_title, job.problem_remedy, max(job.attempts), job.updated_at
     FROM job JOIN file USING (media_id)
-    WHERE state = 'quarantined' AND state != 'done'
+    WHERE state = 'quarantined' AND state != 'done' AND job.{NOT_RETIRED}
     AND missing_since IS NULL AND file.problem_title IS NULL GROUP BY path
 """
 
@@ -37,9 +43,10 @@ def counts(db: sqlite3.Connection) -> Counts:
 
     # The partial index job_open holds what is not done, grouped by media: little, unless much is to do.
     pending, running, quarantined, unfinished = db.execute(
-        "SELECT total(waits AND NOT runs), total(runs), total(stuck), count(*) FROM ("
+        "SELECT total(waits AND NOT runs), total(runs), total(stuck), total(lacks) FROM ("
         " SELECT media_id, max(state = 'pending') AS waits, max(state = 'running') AS runs,"
-        " max(state = 'quarantined') AS stuck FROM job WHERE state != 'done' GROUP BY media_id) AS m"
+        f" max(state = 'quarantined') AS stuck, max(stage NOT IN ({ONLY_BUILDING})) AS lacks FROM job"
+        f" WHERE state != 'done' AND {NOT_RETIRED} GROUP BY media_id) AS m"
         " WHERE EXISTS (SELECT 1 FROM file WHERE file.media_id = m.media_id AND file.missing_since IS NULL)"
     ).fetchone()
     media = int(
@@ -53,7 +60,7 @@ def counts(db: sqlite3.Connection) -> Counts:
         media=media,
         pending=int(pending),
         running=int(running),
-        done=media - unfinished,
+        done=media - int(unfinished),
         quarantined=int(quarantined),
         problems=count(f"({PROBLEMS})"),
         missing=count("file WHERE missing_since IS NOT NULL"),
@@ -92,13 +99,21 @@ def media_with_hashes(db: sqlite3.Connection, content_hashes: Collection[bytes])
 def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
     """Everything known about these media, in the order asked; unknown ids are left out."""
     ids = id_list(media_ids)
-    tags: defaultdict[int, list[Tag]] = defaultdict(list)
-    for media_id, name, confidence, source, ordinal in db.execute(
-        "SELECT media_id, name, confidence, source, ordinal FROM tag JOIN segment ON segment.id = segment_id"
+    tags: defaultdict[int, dict[tuple[str, str, int], Tag]] = defaultdict(dict)
+    for media_id, name, confidence, source, ordinal, count in db.execute(
+        "SELECT media_id, name, confidence, source, ordinal, count FROM tag JOIN segment ON segment.id = segment_id"
         f" WHERE media_id {IN_IDS} ORDER BY confidence DESC, name",
         (ids,),
     ):
-        tags[media_id].append(Tag(name, confidence, source, ordinal))
+        # Two plans may have the same kind of stage while one is built: what both say is said once, by the surer.
+        tags[media_id].setdefault((name, source, ordinal), Tag(name, confidence, source, ordinal, count))
+    detections: defaultdict[int, list[Detection]] = defaultdict(list)
+    for media_id, label, score, ordinal, *box in db.execute(
+        "SELECT media_id, label, score, ordinal, box_left, box_top, box_right, box_bottom FROM detection"
+        f" JOIN segment ON segment.id = segment_id WHERE media_id {IN_IDS} ORDER BY score DESC, detection.id",
+        (ids,),
+    ):
+        detections[media_id].append(Detection(label, score, (box[0], box[1], box[2], box[3]), ordinal))
     paths: defaultdict[int, list[str]] = defaultdict(list)
     for media_id, path in db.execute(
         f"SELECT media_id, path FROM file WHERE media_id {IN_IDS} AND missing_since IS NULL ORDER BY path", (ids,)
@@ -120,14 +135,16 @@ def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
             size=row[3],
             added_at=row[4],
             info=info_of(Kind(row[2]), row[5:described]),
-            pixels=pixels_of(row[described:]),
-            tags=tuple(tags[row[0]]),
+            pixels=pixels_of(row[described:-1]),
+            tags=tuple(tags[row[0]].values()),
+            detections=tuple(detections[row[0]]),
+            aesthetic=row[-1],
             paths=tuple(paths[row[0]]),
             jobs=tuple(sorted(jobs[row[0]], key=lambda job: stage_order(job.stage))),
         )
         for row in db.execute(
-            f"SELECT id, content_hash, kind, size, added_at, {', '.join(INFO_COLUMNS + PIXEL_COLUMNS)} FROM media"
-            f" WHERE id {IN_IDS}",
+            f"SELECT id, content_hash, kind, size, added_at, {', '.join(INFO_COLUMNS + PIXEL_COLUMNS)}, {AESTHETIC}"
+            f" FROM media m WHERE id {IN_IDS}",
             (ids,),
         )
     }

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from indexer.records import AUTHORED, Analysis, Embedding, Failure, MediaInfo, PixelStats, Space, Tag
-from search.catalog import fulltext, jobs
+from indexer.records import AUTHORED, Analysis, Detection, Embedding, Failure, MediaInfo, PixelStats, Space, Tag
+from search.catalog import fulltext, jobs, sweeping
 from search.catalog.sql import storable
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def store(
     db: sqlite3.Connection, analyses: Sequence[Analysis], failures: Sequence[Failure], max_attempts: int, now: float
 ) -> None:
     """Store a batch; see `Catalog.store`."""
+    gone = sweeping.retired(db)
     stored: list[int] = []
     unusable: list[Failure] = []
     for analysis in analyses:
@@ -38,7 +39,7 @@ def store(
             continue  # its last path was forgotten while it was analysed
         db.execute("SAVEPOINT one")
         try:
-            _store_one(db, analysis, now)
+            _store_one(db, analysis, gone, now)
             stored.append(analysis.media_id)
         except (ValueError, OverflowError, sqlite3.IntegrityError) as error:
             # One file's impossible values must not take the rest of the batch with them.
@@ -59,7 +60,10 @@ def store(
     jobs.fail(db, [*failures, *unusable, *partly], max_attempts, now)
 
 
-def _store_one(db: sqlite3.Connection, analysis: Analysis, now: float) -> None:
+def _store_one(db: sqlite3.Connection, analysis: Analysis, gone: sweeping.Retired, now: float) -> None:
+    """Store what one media file's stages found, except what belongs to no plan any more."""
+    stages = {stage: revision for stage, revision in analysis.stages.items() if stage not in gone.stages}
+    embeddings = [embedding for embedding in analysis.embeddings if embedding.space.name not in gone.spaces]
     media_id = analysis.media_id
     if analysis.info is not None:
         _update_media(db, media_id, INFO_COLUMNS, _info_values(analysis.info))
@@ -72,9 +76,12 @@ def _store_one(db: sqlite3.Connection, analysis: Analysis, now: float) -> None:
         [(media_id, segment.ordinal, segment.start, segment.end) for segment in analysis.segments],
     )
     segment_ids = dict(db.execute("SELECT ordinal, id FROM segment WHERE media_id = ?", (media_id,)).fetchall())
-    for stage in analysis.stages:
+    for stage in stages:
         write_tags(db, segment_ids, stage, analysis.tags.get(stage, ()))
-    for space in dict.fromkeys(embedding.space for embedding in analysis.embeddings):
+        _write_detections(db, segment_ids, stage, analysis.detections.get(stage, ()))
+        if stage.startswith("aesthetic:"):
+            _write_aesthetic(db, media_id, stage, analysis.aesthetic)
+    for space in dict.fromkeys(embedding.space for embedding in embeddings):
         space_id = _space_id(db, space)
         marks = ", ".join("?" for _ in segment_ids)
         db.execute(
@@ -84,11 +91,11 @@ def _store_one(db: sqlite3.Connection, analysis: Analysis, now: float) -> None:
             "INSERT INTO vector (space_id, segment_id, data) VALUES (?, ?, ?)",
             [
                 (space_id, segment_ids[embedding.segment], _checked(embedding))
-                for embedding in analysis.embeddings
+                for embedding in embeddings
                 if embedding.space == space
             ],
         )
-    jobs.close(db, media_id, analysis.stages, now)
+    jobs.close(db, media_id, stages, now)
 
 
 def set_authored_tags(db: sqlite3.Connection, media_id: int, names: Iterable[str]) -> None:
@@ -106,11 +113,31 @@ def write_tags(db: sqlite3.Connection, segment_ids: dict[int, int], stage: str, 
         "DELETE FROM tag WHERE segment_id = ? AND stage = ?", [(number, stage) for number in segment_ids.values()]
     )
     db.executemany(
-        "INSERT INTO tag (segment_id, stage, source, name, confidence) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET confidence = excluded.confidence, source = excluded.source"
+        "INSERT INTO tag (segment_id, stage, source, name, confidence, count) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE"
+        " SET confidence = excluded.confidence, source = excluded.source, count = excluded.count"
         " WHERE excluded.confidence > confidence",
-        [(segment_ids[tag.segment], stage, tag.source, storable(tag.name), tag.confidence) for tag in tags],
+        [(segment_ids[tag.segment], stage, tag.source, storable(tag.name), tag.confidence, tag.count) for tag in tags],
     )
+
+
+def _write_detections(
+    db: sqlite3.Connection, segment_ids: dict[int, int], stage: str, detections: Iterable[Detection]
+) -> None:
+    db.executemany(
+        "DELETE FROM detection WHERE segment_id = ? AND stage = ?", [(number, stage) for number in segment_ids.values()]
+    )
+    db.executemany(
+        "INSERT INTO detection (segment_id, stage, label, score, box_left, box_top, box_right, box_bottom)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [(segment_ids[one.segment], stage, storable(one.label), one.score, *one.box) for one in detections],
+    )
+
+
+def _write_aesthetic(db: sqlite3.Connection, media_id: int, stage: str, score: float | None) -> None:
+    db.execute("DELETE FROM aesthetic WHERE media_id = ? AND stage = ?", (media_id, stage))
+    if score is not None:
+        db.execute("INSERT INTO aesthetic (media_id, stage, score) VALUES (?, ?, ?)", (media_id, stage, score))
 
 
 def _update_media(db: sqlite3.Connection, media_id: int, columns: Sequence[str], values: Sequence[object]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.records import MediaInfo, PixelStats, Tag
+from indexer.records import Detection, MediaInfo, PixelStats, Plan, Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,37 @@ class Work:
     """In the order they run."""
     attempts: int
     """Failures so far, the most of any of the stages."""
+    vector: bytes | None = None
+    """The stored vector (little-endian float16), if all of the stages need no more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """A plan that is built beside the one in use."""
+
+    plan: Plan
+    since: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What every media file goes through now."""
+
+    active: Plan | None
+    """The one in use; None in a library that was never told."""
+    building: Building | None
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """The stages of both plans; where their revisions differ, that of the plan being built."""
+        return {stage: revision for plan in self.all for stage, revision in plan.stages.items()}
+
+    @property
+    def all(self) -> tuple[Plan, ...]:
+        """Those there are, the one in use first."""
+        building = () if self.building is None else (self.building.plan,)
+        return building if self.active is None else (self.active, *building)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +132,7 @@ class Counts:
     """Media that wait for some stage, and for which none runs."""
     running: int
     done: int
-    """Media whose every stage is done."""
+    """Media whose every stage is done; stages that only the plan being built has do not count."""
     quarantined: int
     """Media that some stage gave up on."""
     problems: int
@@ -129,6 +160,10 @@ class PhotoRow:
     pixels: PixelStats | None
     tags: tuple[Tag, ...]
     """Surest first; hand-made ones have the source "authored"."""
+    detections: tuple[Detection, ...]
+    """Surest first."""
+    aesthetic: float | None
+    """How pleasing a picture it is, 0 to 1; None: nobody judged."""
     paths: tuple[str, ...]
     """Every live path, in order; none: hidden from search."""
     jobs: tuple[Job, ...]
@@ -141,7 +176,20 @@ class Brief:
     media_id: int
     taken_at: str | None
     quality: float | None
+    aesthetic: float | None
     perceptual_hash: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TagMatch:
+    """A media file that has a tag."""
+
+    media_id: int
+    name: str
+    confidence: float
+    """The highest of any stage and segment."""
+    count: int | None
+    """The highest that any counted; None: nobody did."""
 
 
 @dataclass(frozen=True, slots=True)

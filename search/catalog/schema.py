@@ -142,6 +142,59 @@ CREATE VIRTUAL TABLE fulltext USING fts5 (
 );
 """,
     ),
+    Migration(
+        2,
+        "Profiles: one plan in use and one built beside it; and what their models find: counts, boxes, a score.",
+        """
+-- What every media file goes through. A change of profile is built beside the plan in use, then takes its place.
+CREATE TABLE plan (
+    role TEXT PRIMARY KEY CHECK (role IN ('active', 'building')),
+    profile TEXT NOT NULL,
+    space TEXT NOT NULL,                    -- in which it is searched
+    dimension INTEGER NOT NULL,
+    stages TEXT NOT NULL,                   -- JSON object: stage to revision
+    since REAL NOT NULL                     -- Unix seconds
+) STRICT, WITHOUT ROWID;
+
+-- Stages and spaces that a plan had and none has any more: dropped by one small row, their rows removed bit by bit
+-- later. The row stays when all is removed, so that a result that was still on its way is not stored again.
+CREATE TABLE retired (
+    kind TEXT NOT NULL CHECK (kind IN ('stage', 'space')),
+    name TEXT NOT NULL,
+    step TEXT NOT NULL CHECK (step IN ('jobs', 'results', 'swept')),
+    position INTEGER NOT NULL DEFAULT 0,    -- the media id up to which this step is done
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE detection (
+    id INTEGER PRIMARY KEY,
+    segment_id INTEGER NOT NULL REFERENCES segment (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    label TEXT NOT NULL,
+    score REAL NOT NULL,
+    -- the box: shares (0 to 1) of the upright picture's width and height
+    box_left REAL NOT NULL,
+    box_top REAL NOT NULL,
+    box_right REAL NOT NULL,
+    box_bottom REAL NOT NULL
+) STRICT;
+CREATE INDEX detection_segment ON detection (segment_id, stage);
+
+-- One row per judge: while a plan is built beside another, both of their scores are kept.
+CREATE TABLE aesthetic (
+    media_id INTEGER NOT NULL REFERENCES media (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    score REAL NOT NULL,
+    PRIMARY KEY (media_id, stage)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE tag ADD COLUMN count INTEGER;   -- how many were seen; NULL: not counted
+
+-- What waits for some stages comes before what waits for others. Who asks for any stage has job_open.
+DROP INDEX job_pending;
+CREATE INDEX job_waiting ON job (stage, media_id) WHERE state = 'pending';
+""",
+    ),
 )
 
 CURRENT = MIGRATIONS[-1].number

@@ -1,5 +1,5 @@
 """Nearest vectors, quickly: FAISS over the catalog's vectors, a cache that can always be rebuilt."""
 
-from search.vectors.index import VectorIndex
+from search.vectors.index import VectorIndex, drop_snapshots
 
-__all__ = ["VectorIndex"]
+__all__ = ["VectorIndex", "drop_snapshots"]

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import faiss
@@ -49,7 +49,7 @@ class VectorIndex:
         self.space = space
         self._catalog = catalog
         self._exact_up_to = exact_up_to
-        self._path = directory / f"vectors-{_file_name(space.name)}.faiss"
+        self._path = _snapshot_path(directory, space)
         self._table_lock = threading.Lock()
         self._refresh_lock = threading.Lock()
         self._saved: tuple[int, int] | None = None
@@ -156,6 +156,18 @@ class VectorIndex:
         while len((block := self._catalog.vectors_after(self.space, newest)).ids):
             yield block
             newest = int(block.ids[-1])
+
+
+def drop_snapshots(directory: Path, *, keep: Collection[Space]) -> None:
+    """Delete the snapshots of all spaces but these."""
+    kept = {_snapshot_path(directory, space) for space in keep}
+    for path in directory.glob("vectors-*.faiss"):
+        if path not in kept:
+            path.unlink(missing_ok=True)
+
+
+def _snapshot_path(directory: Path, space: Space) -> Path:
+    return directory / f"vectors-{_file_name(space.name)}.faiss"
 
 
 def _file_name(space_name: str) -> str:
