@@ -23,7 +23,7 @@ LIMITS = {
     "resize": "preparing network input (the CPU)",
     "concepts": "the image network",
 }
-"""What a step that takes most of the time is called in `status`."""
+"""What a step that takes most of the time is called in `status`; any other is a stage, and is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Progress:
         return Pace(
             photos_per_second=photos / span if span > LEAST_SECONDS else 0.0,
             seconds_per_step={step: spent / total for step, spent in steps.items()} if total else {},
-            bottleneck=None if slowest is None else LIMITS.get(slowest, slowest),
+            bottleneck=None if slowest is None else LIMITS.get(slowest, f'the stage "{slowest}"'),
             finished=finished,
             failed=failed,
         )

@@ -72,3 +72,8 @@ def test_the_step_that_takes_longest_holds_it_back(progress: Progress, clock: Cl
     assert pace.bottleneck == LIMITS["decode"]
     assert pace.seconds_per_step["decode"] == pytest.approx((3 * 0.02 + 0.5) / 4)
     assert pace.seconds_per_step["concepts"] == pytest.approx(0.05)
+
+
+def test_a_stage_that_holds_it_back_is_named(progress: Progress) -> None:
+    progress.finished(batch(2, decode=0.02, **{"detection:dfine-s": 0.3}), failed=0)
+    assert progress.pace().bottleneck == 'the stage "detection:dfine-s"'
