@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import datetime
-import functools
-import logging
 import os
-import threading
 import time
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Sequence
 
 from config.errors import ReverieError
 from config.paths import Paths, thumbnail_path
-from indexer.models.builtin import SPACE, describe_models, load_labels, load_text_encoder
-from indexer.models.text import TextEncoder
+from daemon.model_report import models_in_use
+from daemon.view import BUILTIN_PLAN, View, open_view
+from indexer.records import Plan
 from search.authored import Authored
 from search.catalog import Catalog, PhotoRow
-from search.engine import Answer, Engine
-from search.messages import PhotoMessage, ProblemMessage, ResultMessage, SearchMessage, StatusMessage
+from search.engine import Answer
+from search.messages import (
+    ChangeMessage,
+    PhotoMessage,
+    ProblemMessage,
+    ResultMessage,
+    SearchMessage,
+    StatusMessage,
+)
 from search.query import parse
 from search.vectors import VectorIndex
-
-logger = logging.getLogger(__name__)
 
 PROBLEMS_SHOWN = 100
 
@@ -46,31 +45,54 @@ class NoText(ReverieError):
 class Answers:
     """Search, similar, show and status over an open library. Safe to use from several threads.
 
-    The text encoder is loaded with the first question and can be let go with `rest`.
+    What answers is the view of the plan in use. `adopt` puts another one in its place, between two questions.
     """
 
     def __init__(self, paths: Paths, catalog: Catalog) -> None:
         self.paths = paths
         self.catalog = catalog
-        self.index = VectorIndex(catalog, SPACE, paths.library)
         self.authored = Authored(paths.library)
-        self._engine = Engine(catalog, self.index, self._encode, labels=self._labels)
-        self._encoder: TextEncoder | None = None
-        self._encoder_lock = threading.Lock()
-        self._last_question = time.monotonic()
+        self._view = self.view_of(catalog.plans().active or BUILTIN_PLAN)
+
+    @property
+    def index(self) -> VectorIndex:
+        """The vectors that are searched."""
+        return self._view.index
+
+    @property
+    def plan(self) -> Plan:
+        """The plan whose space is searched."""
+        return self._view.plan
+
+    def view_of(self, plan: Plan) -> View:
+        """A view of another plan, to be adopted later."""
+        return open_view(plan, self.catalog, self.paths)
+
+    def adopt(self, view: View) -> None:
+        """Answer from this view from now on."""
+        self._view = view
+
+    @property
+    def outdated(self) -> bool:
+        """Whether another process changed the plan in use since this library was opened."""
+        active = self.catalog.plans().active
+        return active is not None and active != self.plan
 
     def search(self, text: str, *, limit: int, everything: bool) -> SearchMessage:
         """Raises QueryError for a query that cannot be understood, NoText for one that is no text."""
         began = time.perf_counter()
         _check_text(text)
         query = parse(text, today=datetime.date.today(), saved=self._saved)
-        answer = self._engine.search(query, limit=query.limit or limit, everything=everything)
+        wanted = query.limit or limit
+        answer = self._put(lambda view: view.engine.search(query, limit=wanted, everything=everything))
         return self._message(answer, began)
 
     def similar(self, path: str, *, limit: int, everything: bool) -> SearchMessage:
         """Raises NotIndexed for a path the library does not know."""
         began = time.perf_counter()
-        return self._message(self._engine.similar(self._media_at(path), limit=limit, everything=everything), began)
+        media_id = self._media_at(path)
+        answer = self._put(lambda view: view.engine.similar(media_id, limit=limit, everything=everything))
+        return self._message(answer, began)
 
     def show(self, path: str) -> PhotoMessage:
         """Raises NotIndexed for a path the library does not know."""
@@ -102,7 +124,7 @@ class Answers:
         """Every saved search, by name."""
         return self.authored.saved_searches()
 
-    def status(self, runtime: str | None) -> StatusMessage:
+    def status(self) -> StatusMessage:
         """The state of the library; the service adds its own."""
         counts = self.catalog.counts()
         numbers = dataclasses.asdict(counts)
@@ -112,22 +134,19 @@ class Answers:
             "service": None,
             "counts": numbers,
             "vectors": dict(vectors),
-            "profile": "builtin",
-            "runtime": runtime or "not loaded (the worker starts when there is work)",
-            "device": "CPU",
-            "models": [
-                {
-                    "name": card.name,
-                    "task": card.task,
-                    "package": card.package,
-                    "version": card.version,
-                    "licence": card.licence,
-                }
-                for card in describe_models()
-            ],
+            "profile": self.plan.profile,
+            "change": self.change(),
+            "models": models_in_use(self.plan, self.paths),
+            "stages": [],
+            "devices": [],
+            "notes": [],
             "problems": self.problems(PROBLEMS_SHOWN),
             "problems_total": counts.problems,
         }
+
+    def change(self) -> ChangeMessage | None:
+        """How far a change of profile is; the service adds its pace."""
+        return change_of(self.catalog)
 
     def problems(self, limit: int) -> list[ProblemMessage]:
         """Files that are not searchable, or not as they should be."""
@@ -138,28 +157,18 @@ class Answers:
 
     def rest(self, idle_seconds: float) -> None:
         """Let the text encoder go if nobody has asked for so long. The next question loads it again."""
-        with self._encoder_lock:
-            if self._encoder is not None and time.monotonic() - self._last_question > idle_seconds:
-                self._encoder = None
-                ctypes.CDLL(None).malloc_trim(0)  # glibc would keep what it held (malloc_trim(3))
-                logger.info("no question for %.0f s: the text encoder is unloaded", idle_seconds)
+        self._view.query.rest(idle_seconds)
 
     def _saved(self, name: str) -> str | None:
         return self.authored.saved_searches().get(name)
 
-    def _encode(self, text: str) -> NDArray[np.float32]:
-        with self._encoder_lock:
-            self._last_question = time.monotonic()
-            if self._encoder is None:
-                self._encoder = load_text_encoder(self.paths.model_cache, threads=1)
-            return self._encoder.encode(text)
-
-    @functools.cached_property
-    def _label_vectors(self) -> NDArray[np.float32]:
-        return load_labels(self.paths.model_cache, threads=1)
-
-    def _labels(self) -> NDArray[np.float32]:
-        return self._label_vectors
+    def _put(self, question: Callable[[View], Answer]) -> Answer:
+        """Ask the view in use; and again if it was replaced meanwhile, for then its vectors may have gone."""
+        while True:
+            view = self._view
+            answer = question(view)
+            if view is self._view:
+                return answer
 
     def _media_at(self, path: str) -> int:
         try:
@@ -203,7 +212,14 @@ class Answers:
             "size": row.size,
             "info": None if row.info is None else dataclasses.asdict(row.info),
             "pixels": None if row.pixels is None else dataclasses.asdict(row.pixels),
-            "tags": [{"name": tag.name, "confidence": tag.confidence, "source": tag.source} for tag in row.tags],
+            "tags": [
+                {"name": tag.name, "confidence": tag.confidence, "source": tag.source, "count": tag.count}
+                for tag in row.tags
+            ],
+            "detections": [
+                {"label": one.label, "score": one.score, "box": list(one.box)} for one in row.detections
+            ],
+            "aesthetic": row.aesthetic,
             "label": self.authored.label_of(row.content_hash),
             "jobs": [
                 {
@@ -217,6 +233,23 @@ class Answers:
             ],
             "thumbnail": str(thumbnail_path(self.paths.thumbnails, row.content_hash)),
         }
+
+
+def change_of(catalog: Catalog) -> ChangeMessage | None:
+    """How far a change of profile is, as the catalog tells."""
+    building = catalog.plans().building
+    if building is None:
+        return None
+    done, total = catalog.building_progress()
+    return {
+        "profile": building.plan.profile,
+        "since": building.since,
+        "done": done,
+        "total": total,
+        "photos_per_second": 0.0,
+        "eta_seconds": None,
+        "trouble": None,
+    }
 
 
 def _check_text(*texts: str) -> None:

@@ -22,7 +22,7 @@ from config.errors import ReverieError, ServiceError
 from daemon.answers import Answers
 from daemon.metrics import render_metrics
 from daemon.openapi import describe_api
-from search.messages import ErrorMessage, ProgressMessage, StatusMessage
+from search.messages import CostMessage, ErrorMessage, ModelsMessage, ProgressMessage, StatusMessage
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +45,27 @@ class Host(Protocol):
 
     def retry(self) -> int: ...
 
+    def models(self) -> ModelsMessage: ...
+
+    def cost(self, profile: str) -> CostMessage: ...
+
+    def use(self, profile: str) -> Callable[[], ProgressMessage]:
+        """Begin to change to a profile; the returned function tells how far that is, as that of `index` does."""
+
+    def cancel(self) -> str | None:
+        """Stop a change in progress; the name of the profile it was to."""
+
 
 class IndexRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Index these files and folders now."""
 
     paths: list[str]
+
+
+class UseRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Change to this profile."""
+
+    profile: str
 
 
 class TagRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,6 +140,20 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
     async def retry(_: Request) -> Response:
         return _Json({"retried": await run_in_threadpool(host.retry)})
 
+    async def models(_: Request) -> Response:
+        return _Json(await run_in_threadpool(host.models))
+
+    async def cost(request: Request) -> Response:
+        return _Json(await run_in_threadpool(host.cost, _required(request, "profile")))
+
+    async def use(request: Request) -> Response:
+        order = await _body(request, UseRequest)
+        tell = await run_in_threadpool(host.use, order.profile)
+        return StreamingResponse(_lines(tell), media_type="application/x-ndjson")
+
+    async def cancel(_: Request) -> Response:
+        return _Json({"cancelled": await run_in_threadpool(host.cancel)})
+
     async def tag(request: Request) -> Response:
         order = await _body(request, TagRequest)
         return _Json(await run_in_threadpool(answers.tag, order.path, add=order.add, remove=order.remove))
@@ -135,7 +165,9 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
         return _Json({"saved": await run_in_threadpool(answers.saved)})
 
     async def openapi(_: Request) -> Response:
-        return _Json(describe_api({"IndexRequest": IndexRequest, "TagRequest": TagRequest, "SaveRequest": SaveRequest}))
+        return _Json(
+            describe_api({kind.__name__: kind for kind in (IndexRequest, UseRequest, TagRequest, SaveRequest)})
+        )
 
     app = Starlette(
         routes=[
@@ -146,6 +178,10 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
             Route("/v1/problems", problems),
             Route("/v1/index", index, methods=["POST"]),
             Route("/v1/retry", retry, methods=["POST"]),
+            Route("/v1/models", models),
+            Route("/v1/models/cost", cost),
+            Route("/v1/models/use", use, methods=["POST"]),
+            Route("/v1/models/cancel", cancel, methods=["POST"]),
             Route("/v1/tags", tag, methods=["POST"]),
             Route("/v1/saved", saved, methods=["GET", "POST"]),
             Route("/metrics", metrics),

@@ -123,7 +123,7 @@ def _show(args: argparse.Namespace, out: TextIO, settings: Settings, environ: Ma
 
 def _status(args: argparse.Namespace, out: TextIO, settings: Settings, _: Mapping[str, str]) -> int:
     message = _ask(
-        settings, lambda client: cast(StatusMessage, client.get("/v1/status")), lambda answers: answers.status(None)
+        settings, lambda client: cast(StatusMessage, client.get("/v1/status")), lambda answers: answers.status()
     )
     if args.json:
         _print_json(out, message)
@@ -201,11 +201,14 @@ def _ask(settings: Settings, remote: Callable[[Client], _T], local: Callable[[An
         return remote(Client(paths.socket, timeout=settings.socket.timeout_seconds))
     except NoService:
         pass
-    answers = _open(paths)
-    try:
-        return local(answers)
-    finally:
-        answers.catalog.close()
+    while True:
+        answers = _open(paths)
+        try:
+            found = local(answers)
+            if not answers.outdated:  # a change of profile that ended meanwhile may have taken the vectors away
+                return found
+        finally:
+            answers.catalog.close()
 
 
 def _open(paths: Paths) -> Answers:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, TextIO, cast
 
 from config.errors import NoService
@@ -110,28 +110,32 @@ def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths
     from daemon.progress_bar import ProgressBar  # noqa: PLC0415
 
     _log_to_stderr(logging.WARNING, {})
-    interrupted = threading.Event()
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        interrupted.set()
-
     with LibraryLock(settings.paths.lock):
         indexing = Indexing(settings)
-        previous = signal.signal(signal.SIGINT, interrupt)
         try:
-            with ProgressBar() as bar:
+            with interruptible() as interrupted, ProgressBar() as bar:
                 for path in paths:
                     bar.show({**indexing.report("scanning"), "folder": path})
                     indexing.intake.scan(path)
-                indexing.run(bar.show, interrupted.is_set)
+                indexing.run(bar.show, interrupted)
             last = indexing.report("done")
         finally:
-            signal.signal(signal.SIGINT, previous)
             indexing.close()
-    if interrupted.is_set():
+    if interrupted():
         sys.stderr.write("Interrupted. What is done is kept; run the same command to go on.\n")
         return INTERRUPTED
     return _conclude(args, out, last, began)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """Within, Ctrl-C ends nothing by itself: the function that is given says whether it was pressed."""
+    pressed = threading.Event()
+    previous = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage, began: float) -> int:

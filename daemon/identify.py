@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat as stat_module
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from indexer.records import Kind
-from indexer.stages import STAGES
 from search.catalog import Catalog, FileStat
 
 BATCH = 64
@@ -21,6 +20,7 @@ class Identifier:
 
     Args:
         catalog: where unidentified files are found and linked.
+        stages: what new content goes through, as stage to revision.
         threads: how many files are read at the same time.
         look_again: called with a path that is no longer what the catalog thinks, so that it settles afresh.
         identified: called with the content hashes (32 bytes) of a batch, once the catalog has them.
@@ -31,12 +31,14 @@ class Identifier:
         self,
         catalog: Catalog,
         *,
+        stages: Callable[[], Mapping[str, int]],
         threads: int,
         look_again: Callable[[str], None],
         identified: Callable[[Collection[bytes]], None],
         refused: Callable[[], None],
     ) -> None:
         self._catalog = catalog
+        self._stages = stages
         self._look_again = look_again
         self._identified = identified
         self._refused = refused
@@ -60,7 +62,7 @@ class Identifier:
                 self._catalog.record_problem(path, *_explain(error))
                 self._refused()
         if hashed:
-            self._catalog.identify(hashed, STAGES)
+            self._catalog.identify(hashed, self._stages())
             self._identified([digest for _, digest, _ in hashed])
             for stat, _, _ in hashed:
                 note_odd_name(self._catalog, stat.path)

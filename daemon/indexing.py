@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
@@ -16,14 +17,18 @@ from config.settings import Settings
 from daemon.answers import Answers
 from daemon.identify import Identifier
 from daemon.intake import Intake
+from daemon.model_report import plan_of
+from daemon.profiles import Profiles
 from daemon.progress import Pace, Progress
 from daemon.protocol import Setup
+from daemon.rates import Rates
 from daemon.scheduler import Scheduler
+from daemon.stage_report import stage_messages
 from daemon.supervisor import Supervisor
-from indexer.stages import STAGES
 from indexer.models.resources import RunPolicy
+from indexer.plugins import find_plugins
 from search.catalog import Catalog
-from search.messages import ProgressMessage
+from search.messages import ChangeMessage, NoteMessage, ProgressMessage, StageMessage
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +37,11 @@ WAIT_SECONDS = 0.25
 
 REPORT_SECONDS = 0.5
 """How often progress is reported: counting costs a few queries."""
+
+MEND_PLUGIN = "Mend, update or uninstall it, then start again."
+
+RATE_SECONDS = 10.0
+"""How often the rate is remembered while there is one."""
 
 SNAPSHOT_SECONDS = 300.0
 """How often the vector index is written while it changes. What a kill loses of it is read from the catalog again."""
@@ -47,7 +57,9 @@ class Indexing:
         paths, processing, policy = settings.paths, settings.processing, RunPolicy()
         self.catalog = Catalog(paths.library)
         self.catalog.release_running()
-        self.catalog.ensure_jobs(STAGES)
+        self.profiles = Profiles(
+            self.catalog, paths, plan_for=functools.partial(plan_of, paths=paths), clock=time.monotonic
+        )
         self.answers = Answers(paths, self.catalog)
         self.answers.authored.mirror_into(self.catalog)
         self.progress = Progress(time.monotonic)
@@ -77,6 +89,7 @@ class Indexing:
         )
         self._identifier = Identifier(
             self.catalog,
+            stages=lambda: self.profiles.stages,
             threads=processing.workers,
             look_again=self.intake.look_again,
             identified=self._identified,
@@ -87,12 +100,20 @@ class Indexing:
             self.supervisor,
             self.progress,
             look_ahead=2 * settings.analysis.ml_models.batch_size + processing.workers,
-            stored=self.answers.index.refresh,
+            first=lambda: self.profiles.active.stages,
+            vector_spaces=lambda: self.profiles.vector_spaces,
+            stored=self._stored,
             clock=time.monotonic,
         )
         self._thumbnails = paths.thumbnails
         self._forget_seconds = settings.watch.forget_after_days * 86400
         self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
+        self._plugin_notes: list[NoteMessage] = [
+            {"title": f'The plug-in "{problem.name}" is left out: {problem.reason}.', "remedy": MEND_PLUGIN}
+            for problem in find_plugins().problems
+        ]
+        self._rates = Rates(paths.library)
+        self._rate_due = time.monotonic() + RATE_SECONDS
 
     def step(self) -> bool:
         """One turn of the line. True while there is work that moves.
@@ -107,7 +128,11 @@ class Indexing:
         if time.monotonic() > self._snapshot_due:
             self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
             self.answers.index.save()
-        return identifying or moved or not self._scheduler.idle
+        busy = identifying or moved or not self._scheduler.idle
+        if busy and time.monotonic() > self._rate_due:
+            self._rate_due = time.monotonic() + RATE_SECONDS
+            self._remember_rate()
+        return self.profiles.advance(self.answers) or busy
 
     def wait(self, seconds: float) -> None:
         """Sleep until there is something new to work on, or for so long, or until `wake` is called."""
@@ -121,6 +146,7 @@ class Indexing:
     def run(self, report: Callable[[ProgressMessage], None], stop: Callable[[], bool]) -> None:
         """Drive to the end of the work that can be done now, reporting as it goes. Raises as `step` does."""
         report_due = 0.0
+        self.profiles.retry()
         while not stop():
             wait = self.intake.settle()
             busy = self.step()
@@ -130,8 +156,12 @@ class Indexing:
             if busy:
                 continue
             if wait is None and not self.catalog.has_work():
-                break
-            time.sleep(min(wait or WAIT_SECONDS, WAIT_SECONDS))  # files are settling, or wait for another attempt
+                if self.profiles.trouble is not None:
+                    raise self.profiles.trouble  # nothing else is left to do, and this one will not mend itself
+                if self.profiles.idle:
+                    break
+            # Files are settling or wait for another attempt, or a new profile is being prepared.
+            time.sleep(min(wait or WAIT_SECONDS, WAIT_SECONDS))
         report(self.report("done"))
 
     def report(self, state: str, since: Pace | None = None) -> ProgressMessage:
@@ -159,10 +189,59 @@ class Indexing:
 
     def close(self) -> None:
         """Stop the worker, put its work back, write the vector index, close the catalog."""
+        self._remember_rate()
         self._scheduler.stop()
         self._identifier.stop()
         self.answers.index.save()
         self.catalog.close()
+
+    def change(self) -> ChangeMessage | None:
+        """How far a change of profile is, with its pace."""
+        message = self.answers.change()
+        if message is None:
+            return None
+        pace, left = self.progress.pace(), message["total"] - message["done"]
+        message["photos_per_second"] = round(pace.photos_per_second, 2) if left else 0.0
+        message["eta_seconds"] = round(left / pace.photos_per_second, 1) if left and pace.photos_per_second else None
+        message["trouble"] = str(self.profiles.trouble) if self.profiles.trouble else None
+        return message
+
+    def change_report(self) -> ProgressMessage:
+        """The same as one line of a stream; state "done" once nothing is being changed."""
+        message = self.change()
+        if message is None:
+            return self.report("done")
+        complete = message["done"] >= message["total"]
+        return {
+            "state": "preparing" if complete else "indexing",
+            "done": message["done"],
+            "total": message["total"],
+            "failed": 0,
+            "photos_per_second": message["photos_per_second"],
+            "eta_seconds": message["eta_seconds"],
+        }
+
+    def stage_messages(self) -> list[StageMessage]:
+        """How each network runs, as the last worker said."""
+        return stage_messages(self.supervisor.reports, self.progress.pace())
+
+    def notes(self) -> list[NoteMessage]:
+        """What a person should know about the profile and the plug-ins."""
+        return self.profiles.notes + self._plugin_notes
+
+    @property
+    def paused(self) -> str | None:
+        """Why nothing is handed to the networks for now, when that is so on purpose."""
+        return None
+
+    def _stored(self) -> None:
+        """A batch is in the catalog: those of its vectors that searches are answered from can be found now."""
+        self.answers.index.refresh()
+
+    def _remember_rate(self) -> None:
+        rate = self.progress.pace().photos_per_second
+        if rate:
+            self._rates.remember(self.profiles.building or self.profiles.active, rate)
 
     def _identified(self, digests: Collection[bytes]) -> None:
         """Content that came back, to a rebuilt library or after a long time away, has the tags it was once given."""

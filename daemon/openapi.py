@@ -49,6 +49,23 @@ OPERATIONS = (
         content="application/x-ndjson",
     ),
     _Operation("post", "/v1/retry", "Try files again that were given up on.", "Retried"),
+    _Operation("get", "/v1/models", "Profiles and models: known, installed, in use, being built.", "ModelsMessage"),
+    _Operation(
+        "get",
+        "/v1/models/cost",
+        "What a change to a profile would take.",
+        "CostMessage",
+        (("profile", "The profile's name.", True),),
+    ),
+    _Operation(
+        "post",
+        "/v1/models/use",
+        "Change to a profile; progress comes as one JSON object a line. The change goes on when nobody listens.",
+        "ProgressMessage",
+        body="UseRequest",
+        content="application/x-ndjson",
+    ),
+    _Operation("post", "/v1/models/cancel", "Stop a change in progress.", "Cancelled"),
     _Operation("post", "/v1/tags", "Add or remove hand-made tags.", "PhotoMessage", body="TagRequest"),
     _Operation("get", "/v1/saved", "The saved searches.", "Saved"),
     _Operation("post", "/v1/saved", "Save a search, or forget one.", "Saved", body="SaveRequest"),
@@ -62,6 +79,7 @@ _PLAIN_SCHEMAS: dict[str, dict[str, Any]] = {
         "properties": {"problems": {"type": "array", "items": {"$ref": REFERENCE.format(name="ProblemMessage")}}},
     },
     "Retried": {"type": "object", "properties": {"retried": {"type": "integer"}}},
+    "Cancelled": {"type": "object", "properties": {"cancelled": {"type": ["string", "null"]}}},
     "Saved": {
         "type": "object",
         "properties": {"saved": {"type": "object", "additionalProperties": {"type": "string"}}},
@@ -77,6 +95,8 @@ _MESSAGES = (
     messages.StatusMessage,
     messages.ProblemMessage,
     messages.ProgressMessage,
+    messages.ModelsMessage,
+    messages.CostMessage,
     messages.ErrorMessage,
 )
 

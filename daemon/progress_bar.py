@@ -14,9 +14,13 @@ from search.messages import ProgressMessage
 
 
 class ProgressBar:
-    """Shows progress messages on standard error, so that standard output stays clean. A context manager."""
+    """Shows progress messages on standard error, so that standard output stays clean. A context manager.
 
-    def __init__(self) -> None:
+    `verb` says what is done to the photos.
+    """
+
+    def __init__(self, verb: str = "Indexing") -> None:
+        self._verb = verb
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -35,7 +39,8 @@ class ProgressBar:
         pace = f"{rate:.1f} photos/s" if rate else ""
         if eta:
             pace += f", {duration(eta)} left"
-        what = {"scanning": "Looking", "indexing": "Indexing", "done": "Done"}[message["state"]]
+        states = {"scanning": "Looking", "indexing": self._verb, "preparing": "Preparing", "done": "Done"}
+        what = states[message["state"]]
         self._progress.update(
             self._task, description=what, completed=message["done"], total=message["total"] or None, pace=pace
         )

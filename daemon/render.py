@@ -8,9 +8,20 @@ from pathlib import Path
 from typing import TextIO
 
 from daemon.terminal_images import Protocol, detect_protocol, draw
-from search.messages import PhotoMessage, SearchMessage, ServiceMessage, StatusMessage
+from search.messages import (
+    ChangeMessage,
+    DetectionMessage,
+    DeviceMessage,
+    PhotoMessage,
+    SearchMessage,
+    ServiceMessage,
+    StageMessage,
+    StatusMessage,
+    TagMessage,
+)
 
 SHOWN_TAGS = 12
+SHOWN_DETECTIONS = 12
 
 
 def render_results(out: TextIO, message: SearchMessage, *, thumbnails: bool, environ: Mapping[str, str]) -> None:
@@ -39,11 +50,17 @@ def render_photo(out: TextIO, message: PhotoMessage, *, thumbnails: bool, enviro
         measured = message["pixels"]
         names = ("quality", "sharpness", "exposure", "contrast", "brightness")
         facts.append(("pixels", ", ".join(f"{name} {measured[name]:.2f}" for name in names)))
+    if message["aesthetic"] is not None:
+        facts.append(("aesthetic", f"{message['aesthetic']:.2f}"))
     if message["label"]:
         facts.append(("label", message["label"]))
     for source in dict.fromkeys(tag["source"] for tag in message["tags"]):
         tags = [tag for tag in message["tags"] if tag["source"] == source][:SHOWN_TAGS]
-        facts.append((f"tags ({source})", ", ".join(f"{tag['name']} {tag['confidence']:.2f}" for tag in tags)))
+        facts.append((f"tags ({source})", ", ".join(map(_tag, tags))))
+    facts.extend(("seen", _detection(one)) for one in message["detections"][:SHOWN_DETECTIONS])
+    hidden = len(message["detections"]) - SHOWN_DETECTIONS
+    if hidden > 0:
+        facts.append(("seen", f"... and {hidden} more"))
     for job in message["jobs"]:
         problem = f": {job['problem']}" if job["problem"] else ""
         facts.append((f"stage {job['stage']}", f"{job['state']}{problem}"))
@@ -65,7 +82,12 @@ def render_status(out: TextIO, message: StatusMessage) -> None:
     if counts["missing"]:
         lines.append(("missing", f"{counts['missing']:,} files are gone and not yet forgotten"))
     lines.append(("profile", message["profile"]))
-    lines.append(("runtime", f"{message['runtime']}; device {message['device']}"))
+    if message["change"] is not None:
+        lines.append(("change", change_line(message["change"])))
+    lines.extend(("note", f"{note['title']} {note['remedy']}".strip()) for note in message["notes"])
+    for stage in message["stages"]:
+        lines.extend(_stage_facts(stage))
+    lines.extend(("card", _device_line(device)) for device in message["devices"])
     lines.extend(("model", f"{model['name']} ({model['task']}, {model['licence']})") for model in message["models"])
     lines.extend(("vectors", f"{count:,} in {space}") for space, count in message["vectors"].items())
     width = max(len(name) for name, _ in lines)
@@ -99,6 +121,8 @@ def _service_facts(service: ServiceMessage) -> Iterator[tuple[str, str]]:
     yield "state", service["state"]
     if service["trouble"]:
         yield "trouble", service["trouble"]
+    if service["paused"]:
+        yield "paused", service["paused"]
     if pace["photos_per_second"]:
         eta = f", {duration(pace['eta_seconds'])} left" if pace["eta_seconds"] else ""
         yield "speed", f"{pace['photos_per_second']:.1f} photos/s{eta}"
@@ -113,6 +137,49 @@ def _service_facts(service: ServiceMessage) -> Iterator[tuple[str, str]]:
         yield "folder", f"{folder['path']} ({folder['mode']}{reason})"
         if folder["remedy"]:
             yield "", folder["remedy"]
+
+
+def change_line(change: ChangeMessage) -> str:
+    """How far a change of profile is, in one sentence."""
+    line = f"Changing to {change['profile']}: {change['done']:,} of {change['total']:,} photos"
+    if change["eta_seconds"]:
+        line += f", {change['photos_per_second']:.1f} photos/s, {duration(change['eta_seconds'])} left"
+    return f"{line}. {change['trouble']}" if change["trouble"] else f"{line}."
+
+
+def _stage_facts(stage: StageMessage) -> Iterator[tuple[str, str]]:
+    line = f"{stage['stage']}: {stage['runtime']}, {stage['device']}, {stage['precision']}, batch {stage['batch_size']}"
+    if stage["seconds"] and stage["photos_per_second"]:
+        line += f", {stage['seconds'] * 1000:.1f} ms a photo ({stage['photos_per_second']:.0f} photos/s by itself)"
+    yield "network", line
+    for refusal in stage["refused"]:
+        yield "not in use", f"{refusal['runtime']}: {refusal['reason']} {refusal['remedy']}".strip()
+
+
+def _device_line(device: DeviceMessage) -> str:
+    facts = [device["name"]]
+    if device["utilisation"] is not None:
+        facts.append(f"{device['utilisation']:.0%} busy")
+    if device["memory_used"] is not None and device["memory_total"] is not None:
+        facts.append(f"{device['memory_used'] / 1e9:.1f} of {device['memory_total'] / 1e9:.1f} GB")
+    if device["celsius"] is not None:
+        facts.append(f"{device['celsius']:.0f} °C")
+    if device["watts"] is not None:
+        limit = f" of {device['watts_limit']:.0f}" if device["watts_limit"] is not None else ""
+        facts.append(f"{device['watts']:.0f}{limit} W")
+    return ", ".join(facts)
+
+
+def _tag(tag: TagMessage) -> str:
+    """How many, what, how sure."""
+    count = f"{tag['count']} \N{MULTIPLICATION SIGN} " if tag["count"] is not None else ""
+    return f"{count}{tag['name']} {tag['confidence']:.2f}"
+
+
+def _detection(one: DetectionMessage) -> str:
+    left, top, right, bottom = one["box"]
+    size = f"{right - left:.0%} x {bottom - top:.0%} of the picture"
+    return f"{one['label']} {one['score']:.2f}, {size}, from {left:.0%} left, {top:.0%} top"
 
 
 def _info_facts(info: Mapping[str, object]) -> Iterator[tuple[str, str]]:

@@ -45,8 +45,8 @@ class Scheduler:
         progress: Progress,
         *,
         look_ahead: int,
-        first: Callable[[], Collection[str]],
-        vector_spaces: Callable[[], Mapping[str, Space]],
+        first: Callable[[], Collection[str]] = tuple,
+        vector_spaces: Callable[[], Mapping[str, Space]] = dict,
         stored: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
@@ -144,6 +144,7 @@ class Scheduler:
                 inode=stat.inode,
                 sidecar=None if stat.sidecar is None else os.fsencode(stat.sidecar),
                 stages=work.stages,
+                vector=work.vector,
             )
         )
 

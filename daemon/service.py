@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from config.errors import CatalogError, ModelError, ReverieError
+from config.errors import CatalogError, ModelError, ReverieError, ServiceError
 from config.settings import Settings
 from config.version import current_version
 from daemon.api import build_app
@@ -23,11 +23,13 @@ from daemon.hints import Hint
 from daemon.indexing import Indexing
 from daemon.intake import absolute
 from daemon.lock import LibraryLock
+from daemon.model_report import cost_of, known_models
 from daemon.notify import Notifier
+from daemon.profiles import cancelled
 from daemon.server import Server
 from daemon.sockets import open_socket
 from daemon.watcher import Watcher
-from search.messages import ProgressMessage, ServiceMessage, StatusMessage
+from search.messages import CostMessage, ModelsMessage, ProgressMessage, ServiceMessage, StatusMessage
 
 logger = logging.getLogger(__name__)
 
@@ -129,13 +131,11 @@ class Service:
 
     def status(self) -> StatusMessage:
         """The library's state with the service's own."""
-        message = self._indexing.answers.status(
-            "; ".join(
-                f"{report.runtime}, {report.device}, {report.precision}"
-                for report in self._indexing.supervisor.reports.values()
-            )
-        )
+        message = self._indexing.answers.status()
         message["service"] = self._describe()
+        message["change"] = self._indexing.change()
+        message["stages"] = self._indexing.stage_messages()
+        message["notes"] = self._indexing.notes()
         return message
 
     def index(self, paths: list[str]) -> Callable[[], ProgressMessage]:
@@ -159,6 +159,40 @@ class Service:
     def retry(self) -> int:
         """Try files again that were given up on."""
         return self._indexing.catalog.retry_problems()
+
+    def models(self) -> ModelsMessage:
+        """What is known, installed and in use."""
+        return known_models(self._indexing.catalog, self._settings.paths, self._indexing.change())
+
+    def cost(self, profile: str) -> CostMessage:
+        """What a change to a profile would take. Raises ModelError, ConfigError."""
+        return cost_of(profile, self._indexing.catalog, self._settings.paths)
+
+    def use(self, profile: str) -> Callable[[], ProgressMessage]:
+        """Begin to change to a profile, and tell how far that is. Raises as `Profiles.begin` does."""
+        profiles = self._indexing.profiles
+        profiles.begin(profile)
+        self._indexing.wake()
+
+        def tell() -> ProgressMessage:
+            report = self._indexing.change_report()
+            if profiles.building is None and profiles.active.profile != profile:
+                raise cancelled(profile)
+            if profiles.trouble is not None:
+                raise profiles.trouble
+            if self._stopping.is_set():
+                raise ServiceError(
+                    "The service is stopping; the change goes on when it starts again.", "`reverie models` tells."
+                )
+            return report
+
+        return tell
+
+    def cancel(self) -> str | None:
+        """Stop a change in progress; the name of the profile it was to."""
+        stopped = self._indexing.profiles.cancel()
+        self._indexing.wake()
+        return stopped
 
     # -- the threads
 
@@ -270,6 +304,7 @@ class Service:
             "state": self._state if self._state != "idle" or not left else f"indexing, {left} to do",
             "trouble": self._trouble,
             "settling": self._indexing.intake.settling,
+            "paused": self._indexing.paused,
             "worker_pid": self._indexing.supervisor.pid,
             "pace": {
                 "photos_per_second": report["photos_per_second"] if left else 0.0,

@@ -42,6 +42,17 @@ class TagMessage(TypedDict):
     name: str
     confidence: float
     source: str
+    count: int | None
+    """How many were seen; null: they were not counted."""
+
+
+class DetectionMessage(TypedDict):
+    """One thing that a detector found in a photo, and how sure it is (0 to 1)."""
+
+    label: str
+    score: float
+    box: list[float]
+    """Left, top, right, bottom, as shares (0 to 1) of the upright picture's width and height."""
 
 
 class JobMessage(TypedDict):
@@ -64,6 +75,10 @@ class PhotoMessage(TypedDict):
     info: dict[str, Any] | None
     pixels: dict[str, float] | None
     tags: list[TagMessage]
+    detections: list[DetectionMessage]
+    """Surest first."""
+    aesthetic: float | None
+    """How pleasing a picture it is, 0 to 1; null: nobody judged."""
     label: str | None
     jobs: list[JobMessage]
     thumbnail: str
@@ -111,6 +126,8 @@ class ServiceMessage(TypedDict):
     """Why it cannot work, when it cannot."""
     settling: int
     """Files that are still being written."""
+    paused: str | None
+    """Why nothing is handed to the networks for now, when that is so on purpose."""
     worker_pid: int | None
     pace: PaceMessage
     folders: list[FolderMessage]
@@ -121,9 +138,71 @@ class ModelMessage(TypedDict):
 
     name: str
     task: str
-    package: str
+    source: str
+    """The package, or the repository of the model hub, that its weights come from."""
     version: str
     licence: str
+
+
+class RefusalMessage(TypedDict):
+    """A faster way to run a network that is not in use, and why."""
+
+    runtime: str
+    reason: str
+    remedy: str
+    """Empty if nothing can be done about it."""
+
+
+class StageMessage(TypedDict):
+    """How the network of one stage is run."""
+
+    stage: str
+    model: str
+    device: str
+    runtime: str
+    precision: str
+    batch_size: int
+    seconds: float | None
+    """Mean seconds of its network for a photo, of late; None: it has not run of late."""
+    photos_per_second: float | None
+    """What that network alone would do."""
+    refused: list[RefusalMessage]
+
+
+class DeviceMessage(TypedDict):
+    """A graphics card at work. What the card does not tell is None."""
+
+    name: str
+    utilisation: float | None
+    """0 to 1."""
+    memory_used: int | None
+    """Bytes."""
+    memory_total: int | None
+    celsius: float | None
+    watts: float | None
+    watts_limit: float | None
+
+
+class ChangeMessage(TypedDict):
+    """A change of profile in progress: the new vectors are made beside the old ones, which go on answering."""
+
+    profile: str
+    since: float
+    """Unix seconds."""
+    done: int
+    """Photos."""
+    total: int
+    photos_per_second: float
+    eta_seconds: float | None
+    trouble: str | None
+    """Why the new profile cannot be taken into use, when it cannot."""
+
+
+class NoteMessage(TypedDict):
+    """Something about the profile or the plug-ins that a person should know."""
+
+    title: str
+    remedy: str
 
 
 class StatusMessage(TypedDict):
@@ -134,18 +213,78 @@ class StatusMessage(TypedDict):
     counts: dict[str, int]
     vectors: dict[str, int]
     profile: str
-    runtime: str
-    device: str
+    change: ChangeMessage | None
     models: list[ModelMessage]
+    stages: list[StageMessage]
+    """Of the worker that runs, or ran last; empty before the first one."""
+    devices: list[DeviceMessage]
+    """Graphics cards, while they work."""
+    notes: list[NoteMessage]
     problems: list[ProblemMessage]
     problems_total: int
 
 
+class KnownModelMessage(TypedDict):
+    """One model of the list."""
+
+    name: str
+    task: str
+    title: str
+    about: str
+    source: str
+    revision: str
+    licence: str
+    size: int | None
+    """Bytes to download; None: the list does not know."""
+    dimension: int | None
+    memory_megabytes: int | None
+    languages: list[str]
+    installed: bool
+    in_use: bool
+
+
+class ProfileMessage(TypedDict):
+    """One profile of the list."""
+
+    name: str
+    about: str
+    state: str
+    """"in use", "being built", "ready" or "not installed"."""
+    stages: list[str]
+    models: list[str]
+    missing: list[str]
+    """Those of its models that are not installed."""
+
+
+class ModelsMessage(TypedDict):
+    """What can be used, what is installed and what is in use."""
+
+    profiles: list[ProfileMessage]
+    models: list[KnownModelMessage]
+    change: ChangeMessage | None
+
+
+class CostMessage(TypedDict):
+    """What a change of profile would take."""
+
+    profile: str
+    photos: int
+    """That have to go through its networks."""
+    vector_bytes: int
+    """On disk, in the catalog."""
+    index_bytes: int
+    """On disk, for the vector index; as much memory while searching."""
+    seconds: float | None
+    """None: nothing like it was ever measured here."""
+    drops: list[str]
+    """What goes once the change is done."""
+
+
 class ProgressMessage(TypedDict):
-    """One line of an indexing stream."""
+    """One line of the stream of an indexing or of a change of profile."""
 
     state: str
-    """"scanning", "indexing" or "done"."""
+    """"scanning", "indexing", "preparing" (a new profile is about to be taken into use) or "done"."""
     done: int
     total: int
     failed: int

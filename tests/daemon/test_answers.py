@@ -53,6 +53,15 @@ def test_the_line_counts_what_it_did(indexing: Indexing) -> None:
     assert (report["done"], report["total"], report["failed"]) == (4, 4, 1)
 
 
+def test_the_networks_that_ran_are_named_with_what_runs_them(indexing: Indexing) -> None:
+    [network] = indexing.stage_messages()
+    assert (network["stage"], network["device"]) == ("concepts", "CPU")
+    assert network["runtime"]
+    assert network["batch_size"] >= 1
+    assert network["seconds"] is not None
+    assert network["photos_per_second"] == pytest.approx(1 / network["seconds"], rel=0.05)
+
+
 def test_a_question_is_answered_with_where_why_and_a_picture(answers: Answers, photos: Path) -> None:
     message = answers.search("a cup of coffee on a table", limit=5, everything=False)
     assert message["confident"]
@@ -121,10 +130,12 @@ def test_a_saved_search_is_checked_kept_and_forgotten(answers: Answers) -> None:
 
 
 def test_status_names_models_with_their_licences_and_each_problem(answers: Answers) -> None:
-    message = answers.status(None)
+    message = answers.status()
     assert message["counts"]["done"] == 3
     assert sum(message["vectors"].values()) == 3
-    assert all(model["name"] and model["licence"] for model in message["models"])
+    assert all(model["name"] and model["licence"] and model["source"] for model in message["models"])
+    assert message["profile"] == "builtin"
+    assert message["change"] is None
     assert [Path(problem["path"]).name for problem in message["problems"]] == ["broken.jpg"]
 
 

@@ -171,6 +171,28 @@ def test_retry_says_how_many(api: Api) -> None:
     assert len(api.get("/v1/problems")["problems"]) == 2
 
 
+def test_models_are_listed_and_the_profile_in_use_is_marked(api: Api) -> None:
+    message = api.get("/v1/models")
+    states = {profile["name"]: profile["state"] for profile in message["profiles"]}
+    assert states.pop("builtin") == "in use"
+    assert set(states.values()) == {"not installed"}
+    assert {model["name"] for model in message["models"] if model["in_use"]} == {
+        model["name"] for model in message["models"] if model["task"] == "concepts"
+    }
+    assert message["change"] is None
+
+
+def test_what_a_change_costs_is_told_without_beginning_it(api: Api) -> None:
+    cost = api.get("/v1/models/cost", profile="builtin")
+    assert (cost["photos"], cost["vector_bytes"], cost["drops"]) == (0, 0, [])
+
+
+def test_the_profile_in_use_is_changed_to_at_once_and_there_is_nothing_to_cancel(api: Api) -> None:
+    lines = list(Client(api.socket).stream("/v1/models/use", {"profile": "builtin"}))
+    assert [line["state"] for line in lines] == ["done"]
+    assert api.post("/v1/models/cancel", {}) == {"cancelled": None}
+
+
 def test_tags_and_saved_searches_are_kept_and_dropped(api: Api) -> None:
     path = str(api.photos / "rocket.jpg")
     api.post("/v1/tags", {"path": path, "add": ["launch day"]})
@@ -190,6 +212,9 @@ def test_metrics_are_in_the_format_of_prometheus(api: Api) -> None:
     families = {family.name: family for family in text_string_to_metric_families(body.decode())}
     assert families["reverie_done"].samples[0].value == 4
     assert families["reverie_quarantined"].samples[0].value == 1
+    assert families["reverie_batch_size"].samples[0].labels["device"] == "CPU"
+    assert families["reverie_network_seconds"].samples[0].labels["stage"] == "concepts"
+    assert "reverie_change_total" not in families
     assert families["reverie_vectors"].samples[0].labels["space"]
     assert all(family.type == "gauge" and family.documentation for family in families.values())
 
@@ -215,6 +240,9 @@ def test_metrics_are_in_the_format_of_prometheus(api: Api) -> None:
         ("GET", "/v1/similar?path=/not/there.jpg", 404),
         ("GET", "/v1/show?path=/etc/passwd", 404),
         ("GET", "/v1/show?path=%00", 404),
+        ("GET", "/v1/models/cost", 400),
+        ("GET", "/v1/models/cost?profile=nothing", 400),
+        ("GET", "/v1/models/use", 405),
         ("GET", "/v1/nothing", 404),
         ("GET", "/", 404),
         ("POST", "/v1/search?q=boat", 405),
@@ -237,6 +265,9 @@ def test_wrong_questions_get_an_error_for_people(api: Api, method: str, target: 
         ("/v1/index", b'{"paths": ["/not/there"]}'),
         ("/v1/index", b'{"paths": ["a\\u0000b"]}'),
         ("/v1/index", b'{"paths": ["/\\ud800"]}'),
+        ("/v1/models/use", b"{}"),
+        ("/v1/models/use", b'{"profile": "nothing"}'),
+        ("/v1/models/use", b'{"profile": "clip-vit-b-32"}'),
         ("/v1/tags", b'{"add": ["x"]}'),
         ("/v1/tags", b'{"path": 7}'),
         ("/v1/tags", b'{"path": "/\\ud800", "add": ["x"]}'),
@@ -369,6 +400,11 @@ def test_answers_are_as_the_document_says(api: Api) -> None:
         (api.get("/v1/search", q="coffee"), "SearchMessage"),
         (api.get("/v1/status"), "StatusMessage"),
         (api.get("/v1/status")["service"], "ServiceMessage"),
+        (api.get("/v1/status")["stages"][0], "StageMessage"),
+        (api.get("/v1/models"), "ModelsMessage"),
+        (api.get("/v1/models")["models"][0], "KnownModelMessage"),
+        (api.get("/v1/models")["profiles"][0], "ProfileMessage"),
+        (api.get("/v1/models/cost", profile="builtin"), "CostMessage"),
         (api.get("/v1/show", path=coffee), "PhotoMessage"),
         (api.get("/v1/problems")["problems"][0], "ProblemMessage"),
         (api.get("/v1/search", q="coffee")["results"][0], "ResultMessage"),

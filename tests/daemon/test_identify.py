@@ -12,6 +12,7 @@ import pytest
 
 from daemon.identify import Identifier
 from daemon.scan import look
+from indexer.stages import STAGES
 from search.catalog import Catalog
 from tests.sample_photos import copy_photos
 
@@ -26,6 +27,7 @@ class Bench:
         self.refusals = 0
         self.identifier = Identifier(
             self.catalog,
+            stages=lambda: STAGES,
             threads=2,
             look_again=self.look_again.append,
             identified=self._identified,

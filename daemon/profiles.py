@@ -1,0 +1,302 @@
+"""Which plan is in use, which is being built beside it, and the change from one to the other.
+
+The vectors of a new profile are made beside those of the old one, which go on answering. Only when every photo has
+its new vector and the new query side is loaded does one transaction in the catalog make the new plan the one in use;
+what the old one left is then removed in small steps. All of it can be read off the catalog, so that a process that
+was killed anywhere between goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TypeVar
+
+from config.errors import ReverieError
+from config.paths import Paths
+from daemon.answers import Answers
+from daemon.view import BUILTIN_PLAN, QuerySide, View, query_resources
+from indexer.records import Plan, Space
+from search.catalog import Catalog
+from search.messages import NoteMessage
+from search.vectors import drop_snapshots
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 1.0
+"""How often it is asked whether a new profile is complete: counting costs a query."""
+
+AGAIN_SECONDS = 30.0
+"""After so long a new profile that could not be taken into use is tried again."""
+
+SWEEP_ROWS = 1000
+"""Photos whose leftovers are removed between two batches of work."""
+
+_T = TypeVar("_T")
+
+
+class ChangeInProgress(ReverieError):
+    """Another change of profile has not ended yet."""
+
+    exit_status = 2
+
+
+class Profiles:
+    """The plans of one library. One thread drives `advance`; the rest may be called from any.
+
+    Args:
+        catalog: where the plans are kept.
+        paths: the library's folders.
+        plan_for: makes the plan of a profile as it is defined and installed now. Raises ModelError, ConfigError.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, catalog: Catalog, paths: Paths, *, plan_for: Callable[[str], Plan], clock: Callable[[], float]
+    ) -> None:
+        self._catalog = catalog
+        self._paths = paths
+        self._plan_for = plan_for
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._notes: list[NoteMessage] = []
+        self._trouble: ReverieError | None = None
+        self._sweeping = True  # a change may have been cut off before everything was removed
+        self._checked: Plan | None = None
+        self._checking: Future[None] | None = None
+        self._opening: Future[View] | None = None
+        self._due = 0.0
+        plans = catalog.plans()
+        self._active = self._refreshed(plans.active or BUILTIN_PLAN)
+        if self._active != plans.active:
+            catalog.activate(self._active)
+        self._building: Plan | None = None
+        if plans.building is not None:
+            self._building = self._refreshed(plans.building.plan)
+            if self._building != plans.building.plan:
+                catalog.begin(self._building)
+        catalog.ensure_jobs(self.stages)
+
+    # -- what others ask
+
+    @property
+    def active(self) -> Plan:
+        """The plan in use."""
+        return self._active
+
+    @property
+    def building(self) -> Plan | None:
+        """The plan that is being built beside it."""
+        return self._building
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """What every photo goes through now: the stages of both plans; where revisions differ, the newer plan's."""
+        building = self._building
+        return {**self._active.stages, **(building.stages if building else {})}
+
+    @property
+    def vector_spaces(self) -> Mapping[str, Space]:
+        """The stages that need no more than a stored vector, each with the space of that vector."""
+        return {
+            stage: plan.space
+            for plan in (self._active, self._building)
+            if plan is not None
+            for stage in plan.stages
+            if reads_vectors(stage, plan)
+        }
+
+    @property
+    def notes(self) -> list[NoteMessage]:
+        """What a person should know about the profile."""
+        return list(self._notes)
+
+    @property
+    def trouble(self) -> ReverieError | None:
+        """Why the plan that is being built cannot be taken into use, when it cannot."""
+        return self._trouble
+
+    @property
+    def opening(self) -> bool:
+        """The new profile is complete, and is being opened for use."""
+        return self._opening is not None
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is being changed, and nothing is left of earlier changes."""
+        return self._building is None and not self._sweeping
+
+    # -- what people order
+
+    def begin(self, name: str) -> bool:
+        """Begin to build a profile, or go on if it is being built. False if it is the one in use already.
+
+        Raises ModelError for a profile that is unknown or not installed, ChangeInProgress if another is being built.
+        """
+        plan = self._plan_for(name)
+        with self._lock:
+            if self._building is not None and self._building.profile != name:
+                raise ChangeInProgress(
+                    f"The library is being changed to the profile {self._building.profile}.",
+                    "Wait until that is done (`reverie models` tells), or stop it with `reverie models cancel`.",
+                )
+            if self._building is None and plan == self._active:
+                return False
+            if plan != self._building:
+                self._catalog.begin(plan)
+                self._forget_work()
+                self._building = plan
+                logger.info("the profile %s is being built beside %s", name, self._active.profile)
+        return True
+
+    def cancel(self) -> str | None:
+        """Stop building; the plan in use goes on. Returns the name of the profile that was being built, if any."""
+        with self._lock:
+            if self._building is None:
+                return None
+            name = self._building.profile
+            self._catalog.cancel()
+            self._building = None
+            self._forget_work()
+            self._sweeping = True
+        logger.info("the change to the profile %s was cancelled", name)
+        return name
+
+    def retry(self) -> None:
+        """Try at once what failed before."""
+        with self._lock:
+            self._forget_work()
+
+    # -- the work
+
+    def advance(self, answers: Answers) -> bool:
+        """Do the next small part of a change. True if there is more to do at once. Raises CatalogError."""
+        with self._lock:
+            if self._building is not None and (self._clock() >= self._due or self._is_open):
+                self._due = self._clock() + CHECK_SECONDS
+                if self._build(self._building, answers):
+                    return True
+            return self._sweeping and self._sweep()
+
+    @property
+    def _is_open(self) -> bool:
+        return self._opening is not None and self._opening.done()
+
+    def _build(self, plan: Plan, answers: Answers) -> bool:
+        """Look how far the new plan is; open its view once it is complete; switch once that is open."""
+        try:
+            if not self._is_checked(plan):
+                return False
+            done, total = self._catalog.building_progress()
+            if done < total:
+                return False
+            if self._opening is None:
+                if self._catalog.ensure_jobs(self.stages):  # of a file that was identified in the moment of `begin`
+                    return False
+                self._opening = _in_background(lambda: _opened(answers, plan))
+            if not self._opening.done():
+                return False
+            view = self._opening.result()
+        except ReverieError as error:
+            logger.error("the profile %s cannot be taken into use: %s", plan.profile, error)
+            self._forget_work()
+            self._trouble = error
+            self._due = self._clock() + AGAIN_SECONDS
+            return False
+        view.index.refresh()
+        self._catalog.switch()
+        answers.adopt(view)
+        self._active, self._building = plan, None
+        self._forget_work()
+        self._notes.clear()
+        self._sweeping = True
+        logger.info("searches are answered by the profile %s now", plan.profile)
+        return True
+
+    def _is_checked(self, plan: Plan) -> bool:
+        """Whether the new query side was loaded once.
+
+        That is tried at the beginning, in the background: what cannot answer should be known before hours of analysis,
+        and what has to be built for it (in a child process) is then there at the end.
+        """
+        if self._checked == plan:
+            return True
+        if self._checking is None:
+            self._checking = _in_background(QuerySide(plan, query_resources(self._paths)).load)
+        if not self._checking.done():
+            return False
+        self._checking.result()
+        self._checked, self._checking, self._trouble = plan, None, None
+        return True
+
+    def _sweep(self) -> bool:
+        """Remove a little of what plans of the past have left."""
+        if self._catalog.sweep(SWEEP_ROWS):
+            return True
+        kept = [plan.space for plan in (self._active, self._building) if plan is not None]
+        drop_snapshots(self._paths.library, keep=kept)
+        self._sweeping = False
+        return False
+
+    def _forget_work(self) -> None:
+        """What was begun for a plan that is not the one any more. Its threads end by themselves."""
+        self._checking = self._opening = None
+        self._trouble = None
+        self._due = 0.0
+
+    def _refreshed(self, plan: Plan) -> Plan:
+        """The plan as its profile is defined now: a list of labels may have been edited, a plug-in installed.
+
+        A plan whose space would change is kept as it is, with a note: that is a change of profile, and a person's call.
+        """
+        try:
+            fresh = self._plan_for(plan.profile)
+        except ReverieError as error:
+            self._note(f"The profile {plan.profile} is used as it was: {error.title}", error.remedy)
+            return plan
+        if fresh.space != plan.space:
+            self._note(
+                f"The profile {plan.profile} is defined otherwise now; the library still has its old vectors.",
+                f"`reverie models use {plan.profile}` makes the new ones beside them.",
+            )
+            return plan
+        return fresh
+
+    def _note(self, title: str, remedy: str) -> None:
+        logger.warning("%s %s", title, remedy)
+        self._notes.append({"title": title, "remedy": remedy})
+
+
+def cancelled(profile: str) -> ReverieError:
+    """What somebody who waits for a change is told when it was stopped."""
+    return ReverieError(
+        f"The change to the profile {profile} was cancelled.", f"`reverie models use {profile}` begins it again."
+    )
+
+
+def reads_vectors(stage: str, plan: Plan) -> bool:
+    """Whether a stage needs no more than the photo's vector in the plan's space: "labels:clip" in the space of clip."""
+    task, _, model = stage.partition(":")
+    return task in {"labels", "aesthetic"} and plan.space.name.partition("@")[0] == model
+
+
+def _opened(answers: Answers, plan: Plan) -> View:
+    view = answers.view_of(plan)
+    view.query.load()
+    return view
+
+
+def _in_background(work: Callable[[], _T]) -> Future[_T]:
+    """Run in a thread that does not keep the process from ending."""
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except Exception as error:  # noqa: BLE001 - raised again where somebody listens, by `result`
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="profile", daemon=True).start()
+    return future

@@ -1,0 +1,37 @@
+"""How each stage runs and how fast, as messages for `status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from daemon.progress import Pace
+from indexer.records import RuntimeReport, stage_order
+from search.messages import StageMessage
+
+
+def stage_messages(reports: Mapping[str, RuntimeReport], pace: Pace) -> list[StageMessage]:
+    """One message for each stage with a network, in the order in which they run.
+
+    `reports` is what the worker said (stage to report), `pace` the recent past.
+    """
+    messages: list[StageMessage] = []
+    for stage in sorted(reports, key=stage_order):
+        report = reports[stage]
+        seconds = pace.seconds_per_step.get(stage)
+        messages.append(
+            {
+                "stage": stage,
+                "model": report.model,
+                "device": report.device,
+                "runtime": report.runtime,
+                "precision": report.precision,
+                "batch_size": report.batch_size,
+                "seconds": None if seconds is None else round(seconds, 6),
+                "photos_per_second": round(1 / seconds, 1) if seconds else None,
+                "refused": [
+                    {"runtime": refusal.runtime, "reason": refusal.reason, "remedy": refusal.remedy}
+                    for refusal in report.refused
+                ],
+            }
+        )
+    return messages
