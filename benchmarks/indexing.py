@@ -39,6 +39,7 @@ from daemon.indexing import Indexing
 from indexer.media.limits import Limits
 from indexer.media.photo import Photo, decode_photo
 from indexer.models.builtin import load_concept_model
+from indexer.models.concept_stage import BATCH_SIZE
 from indexer.models.concepts import ConceptModel
 
 RCLIP_SHARE = 3
@@ -139,7 +140,7 @@ def the_parts(paths: Sequence[Path], model: ConceptModel, settings: Settings, co
     limits = Limits(
         max_pixels=processing.max_megapixels * 1_000_000, max_bytes=processing.max_file_megabytes * 1_000_000
     )
-    size = settings.analysis.ml_models.batch_size
+    size = settings.analysis.ml_models.batch_size or BATCH_SIZE
     with ThreadPoolExecutor(cores) as pool:
 
         def infer(batch: Sequence[Photo]) -> None:

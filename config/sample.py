@@ -22,7 +22,7 @@ from config.settings import Settings, preset_layer
 TABLE_BEGIN, TABLE_END = "<!-- keys: made by `python -m config.sample` -->", "<!-- end of keys -->"
 
 _WIDTH = 100
-_KINDS: dict[object, str] = {int: "whole number", float: "number", Path: "path", str: "name"}
+_KINDS: dict[object, str] = {bool: "`true` or `false`", int: "whole number", float: "number", Path: "path", str: "name"}
 
 
 _HEADER = (

@@ -8,6 +8,7 @@ Units are part of the names. A key that nothing reads must not exist.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,10 +38,17 @@ def _not_bool(value: object) -> object:
     return value
 
 
+def _device(value: object) -> object:
+    if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,2})?", value):
+        raise ValueError("it must be auto, cpu, cuda, or cuda:1 and so on")
+    return value
+
+
 AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
 Int = Annotated[int, BeforeValidator(_not_bool)]
 Float = Annotated[float, BeforeValidator(_not_bool), Field(allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Device = Annotated[str, BeforeValidator(_device)]
 
 
 class Section(BaseModel):
@@ -118,13 +126,70 @@ class Processing(Section):
 class MlModels(Section):
     """How the networks are run."""
 
-    batch_size: Int = Field(default=16, ge=1, le=1024, description="Photos that go through a network together.")
+    device: Device = Field(
+        default="auto",
+        description="Where networks run: `cpu`, `cuda` (the first NVIDIA GPU), `cuda:1` (the second), or `auto`: "
+        "a GPU where there is one that can be used.",
+    )
+    batch_size: Int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="Photos that go through a network together; null is what was measured to be fastest, for each "
+        "network on each device.",
+    )
+    use_tensorrt: bool = Field(
+        default=True, description="Whether TensorRT may run networks, where it is installed and passes the check."
+    )
+    tensorrt_precision: Literal["fp16", "int8"] = Field(
+        default="fp16", description="The precision of TensorRT: `int8` is faster, and passes the check less often."
+    )
+    enable_amp: bool = Field(
+        default=True, description="Whether a GPU may compute in 16 bits (mixed precision), where that passes the check."
+    )
+    cudnn_benchmark: bool = Field(
+        default=True,
+        description="Whether a GPU tries several ways of each convolution at first and keeps the fastest.",
+    )
 
 
 class Analysis(Section):
     """What is found out about a file."""
 
     ml_models: MlModels = MlModels()
+
+
+class Gpu(Section):
+    """How much NVIDIA GPUs may be used for. Beyond a limit the analysis pauses; searches go on."""
+
+    max_celsius: Int | None = Field(
+        default=None,
+        ge=40,
+        le=120,
+        description="Work pauses while a GPU is hotter than this; null leaves that to the card, which slows down.",
+    )
+    max_watts: Int | None = Field(
+        default=None,
+        ge=10,
+        le=5000,
+        description="Work pauses while a GPU takes more power than this; null leaves that to the card.",
+    )
+    memory_megabytes: Int | None = Field(
+        default=None,
+        ge=256,
+        le=10_000_000,
+        description="The memory of each GPU that Reverie may have; work pauses while other programs leave less of it. "
+        "null takes what is free.",
+    )
+
+
+class Experimental(Section):
+    """What has not been proven on real machines yet."""
+
+    use_multi_gpu: bool = Field(
+        default=False,
+        description="Whether the work is spread over all GPUs, a process for each, where the device is `auto`.",
+    )
 
 
 class Search(Section):
@@ -172,6 +237,8 @@ class Keys(Section):
     watch: Watch = Watch()
     processing: Processing = Processing()
     analysis: Analysis = Analysis()
+    gpu: Gpu = Gpu()
+    experimental: Experimental = Experimental()
     search: Search = Search()
     socket: Socket = Socket()
     logging: Logging = Logging()

@@ -27,6 +27,8 @@ _WHY = {
     "int_from_float": "it must be a whole number",
     "int_parsing": "it must be a whole number",
     "int_type": "it must be a whole number",
+    "bool_parsing": "it must be true or false",
+    "bool_type": "it must be true or false",
     "float_parsing": "it must be a number",
     "float_type": "it must be a number",
 }

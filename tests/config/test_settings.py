@@ -60,10 +60,10 @@ def test_a_later_source_wins_and_is_named_as_the_origin(tmp_path: Path) -> None:
 def test_a_preset_lies_below_the_file_that_chose_it(file: Path) -> None:
     file.write_text("preset: optimized\nprocessing: {max_workers: 3}\n")
     settings = load(environ=HOME, files=[file])
-    assert settings.analysis.ml_models.batch_size == 64
-    assert settings.origins["analysis.ml_models.batch_size"].startswith("preset optimized, line ")
+    assert settings.processing.idle_seconds == 600
+    assert settings.origins["processing.idle_seconds"].startswith("preset optimized, line ")
     assert settings.processing.max_workers == 3
-    assert load(environ=HOME | {"REVERIE_PRESET": "default"}, files=[file]).analysis.ml_models.batch_size == 16
+    assert load(environ=HOME | {"REVERIE_PRESET": "default"}, files=[file]).processing.idle_seconds == 60
 
 
 def test_the_system_file_and_then_the_xdg_file_are_read_by_default(tmp_path: Path) -> None:
@@ -108,6 +108,11 @@ def test_an_unknown_key_is_answered_with_its_line_and_the_nearest_key(
         ("processing: {max_workers: 1.5}\n", "line 1: processing.max_workers cannot be 1.5: it must be a whole number"),
         ("processing: {max_workers: yes}\n", "line 1: processing.max_workers cannot be True: it must be a number."),
         ("logging: {level: loud}\n", "line 1: logging.level cannot be 'loud': it must be 'debug', 'info'"),
+        ("experimental: {use_multi_gpu: 3}\n", "line 1: experimental.use_multi_gpu cannot be 3: it must be true or"),
+        (
+            "analysis: {ml_models: {device: gpu}}\n",
+            "line 1: analysis.ml_models.device cannot be 'gpu': it must be auto",
+        ),
         ("preset: fast\n", "line 1: preset cannot be 'fast': it must be 'default' or 'optimized'."),
         ("folders: /photos\n", "line 1: folders cannot be '/photos': it must be a list"),
         ("folders:\n  - /photos\n  - 3\n", "line 1: folders cannot be 3: it must be a path."),
