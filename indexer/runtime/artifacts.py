@@ -12,7 +12,9 @@ import hashlib
 import json
 import logging
 import os
+import shlex
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,17 +53,25 @@ class ArtifactCache:
         target = self._directory / name
         if _is_intact(target):
             return target
-        try:
+        with self._writing():
             self._directory.mkdir(parents=True, exist_ok=True)
             with self._locked():
                 if not _is_intact(target):
                     self._build(target, build)
-        except OSError as error:
-            raise ModelError(
-                f"The model cache {self._directory} cannot be written: {error.strerror or error}.",
-                "Free some space there, make it writable, or choose another place with XDG_CACHE_HOME.",
-            ) from error
         return target
+
+    def find(self, name: str) -> Path | None:
+        """The artefact's directory, verified; None where it is missing or damaged."""
+        target = self._directory / name
+        return target if _is_intact(target) else None
+
+    def discard(self, name: str) -> None:
+        """Delete an artefact, so that it is built again when it is wanted. Raises ModelError as `obtain` does."""
+        target = self._directory / name
+        if not target.exists():
+            return
+        with self._writing(), self._locked():
+            shutil.rmtree(target, ignore_errors=True)
 
     def _build(self, target: Path, build: Callable[[Path], None]) -> None:
         # Under the lock nobody else builds: what lies here was left by a kill.
@@ -83,10 +93,42 @@ class ArtifactCache:
             shutil.rmtree(workplace, ignore_errors=True)
 
     @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ModelError(
+                f"The model cache {self._directory} cannot be written: {error.strerror or error}.",
+                "Free some space there, make it writable, or choose another place with XDG_CACHE_HOME.",
+            ) from error
+
+    @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with (self._directory / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def check_private(directory: Path, root: Path) -> None:
+    """Raise ModelError if other users own, or can enter, a directory or one between it and `root`.
+
+    A compiled engine carries code that runs in this process: whoever can write it can run as us.
+    """
+    parents = [directory, *directory.parents]
+    for path in (*parents[: parents.index(root) + 1], *directory.iterdir()):
+        status = path.lstat()
+        # The mode of a file says nothing: the directory around it lets nobody in.
+        exposed = stat.S_ISDIR(status.st_mode) and status.st_mode & 0o077
+        if status.st_uid != os.geteuid():
+            fault = f"belongs to the user with the number {status.st_uid}"
+        elif exposed or stat.S_ISLNK(status.st_mode):
+            fault = "is open to other users"
+        else:
+            continue
+        raise ModelError(
+            f"{path} {fault}, and an engine can carry code.",
+            f"Delete it, and it is built again: rm -r {shlex.quote(str(path))}",
+        )
 
 
 def _is_intact(directory: Path) -> bool:

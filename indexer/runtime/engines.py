@@ -9,9 +9,23 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from config.errors import ModelError
 from indexer.runtime.network import Arrays
+
+ORT_FAILURES: tuple[type[Exception], ...] = (
+    RuntimeError,
+    ValueError,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+"""What ONNX Runtime raises, the class of its binding and its own: none stands above these."""
 
 
 class ImageEngine(Protocol):
@@ -63,9 +77,9 @@ def open_session(model: Path | bytes, *, threads: int, arena: bool = True) -> An
     source = model if isinstance(model, bytes) else str(model)
     try:
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError) as error:
+    except ORT_FAILURES as error:
         raise ModelError(
-            f"ONNX Runtime {ort.__version__} cannot run a builtin network: {str(error).splitlines()[0]}",
+            f"ONNX Runtime {ort.__version__} cannot run a network: {str(error).splitlines()[0]}",
             "Install the version of onnxruntime that Reverie's lock file names.",
         ) from error
 

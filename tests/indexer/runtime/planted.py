@@ -1,0 +1,216 @@
+"""A tiny network, and runtimes to plant: one that is right, and others each wrong in one way.
+
+The build child imports this module too, as it would any runtime's.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from indexer.models.resources import Resources
+from indexer.records import Refusal
+from indexer.runtime.engines import Engine, EngineInfo
+from indexer.runtime.network import Arrays, Photos, TensorSpec
+from indexer.runtime.parity import IMAGE_REDUCED_PRECISION, SAME_PRECISION
+from indexer.runtime.torch_engine import TorchEngine
+
+SIDE = 32
+FACTORY = f"{__name__}:tiny_network"
+
+
+class Tiny(torch.nn.Module):
+    """Patches, a norm, two dense layers. `scale` multiplies what comes before the norm, which takes it out again."""
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        torch.manual_seed(7)
+        self.patches = torch.nn.Conv2d(3, 32, 8, stride=8)
+        self.patches.weight.data *= scale
+        self.norm = torch.nn.LayerNorm(32)
+        self.dense = torch.nn.Linear(32, 64)
+        self.head = torch.nn.Linear(64, 48)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(N, 3, 32, 32) to (N, 48)."""
+        result = self.vectors(pixels)
+        if not torch.compiler.is_exporting():
+            # So that a compiled engine is the faster one on every machine, however busy.
+            for _ in range(30):
+                self.vectors(pixels)
+        return result
+
+    def vectors(self, pixels: torch.Tensor) -> torch.Tensor:
+        tokens = self.norm(self.patches(pixels).flatten(2).transpose(1, 2))
+        vectors: torch.Tensor = self.head(torch.nn.functional.gelu(self.dense(tokens)).mean(dim=1))
+        return vectors
+
+
+class TinyNetwork:
+    """The network in a variant: "plain", "hot" (overflows float16), "bgr" and "unscaled" (wrong preprocessing)."""
+
+    inputs = (TensorSpec("pixels", "float32", (3, SIDE, SIDE)),)
+    outputs = ("vectors",)
+    same_precision = SAME_PRECISION
+    reduced_precision = IMAGE_REDUCED_PRECISION
+
+    def __init__(self, variant: str) -> None:
+        self.name = f"tiny/{variant}"
+        self.fingerprint = variant
+        self._variant = variant
+
+    def load(self) -> torch.nn.Module:
+        return Tiny(1e6 if self._variant == "hot" else 1).eval()
+
+    def prepare(self, samples: Photos) -> Arrays:
+        pixels = self.reference_inputs(samples)[0]
+        if self._variant == "bgr":
+            return (np.ascontiguousarray(pixels[:, ::-1]),)
+        if self._variant == "unscaled":
+            return (pixels * np.float32(0.25) + np.float32(0.5),)
+        return (pixels,)
+
+    def reference_inputs(self, samples: Photos) -> Arrays:
+        small = [np.asarray(Image.fromarray(sample).resize((SIDE, SIDE))) for sample in samples]
+        pixels = (np.stack(small).astype(np.float32) / 255 - 0.5) / 0.25
+        return (np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)),)
+
+    def judged(self, outputs: Arrays) -> NDArray[np.float32]:
+        return outputs[0].astype(np.float32)
+
+
+def tiny_network(variant: str) -> TinyNetwork:
+    return TinyNetwork(variant)
+
+
+class Compiled:
+    """Stands for TensorRT: exported in the child, saved, loaded. Waits for a file "go", if there is one named "wait"."""
+
+    name = "compiled"
+    title = "Compiled"
+    precision = "fp16"
+    reduced = True
+    on_gpu = True
+    source: str | None = None
+
+    def availability(self, resources: Resources) -> Refusal | None:
+        del resources
+        return None
+
+    def recipe(self, resources: Resources) -> tuple[str, ...]:
+        del resources
+        return (torch.__version__,)
+
+    def build(
+        self, network: Any, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
+    ) -> None:
+        del source
+        while (resources.models / "wait").exists() and not (resources.models / "go").exists():
+            time.sleep(0.01)
+        example = (torch.from_numpy(samples[0][:2]),)
+        program = torch.export.export(network.load(), example, dynamic_shapes=({0: torch.export.Dim("batch")},))
+        torch.export.save(program, directory / "engine.pt2")
+
+    def open(self, network: Any, directory: Path, *, resources: Resources) -> Engine:
+        del network, resources
+        return self.engine(torch.export.load(directory / "engine.pt2").module())
+
+    def engine(self, module: torch.nn.Module) -> TorchEngine:
+        return TorchEngine(module, info=EngineInfo(self.title, "CPU", self.precision))
+
+
+class Loaded(Compiled):
+    """Nothing is exported: the module itself, changed by `broken`. Quick, for the gate alone."""
+
+    name = "loaded"
+    title = "Loaded"
+
+    def build(
+        self, network: Any, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
+    ) -> None:
+        del network, resources, samples, source
+        (directory / "recipe").write_text(self.name)
+
+    def open(self, network: Any, directory: Path, *, resources: Resources) -> Engine:
+        del directory, resources
+        return self.engine(self.broken(network.load()))
+
+    def broken(self, module: torch.nn.Module) -> torch.nn.Module:
+        return module
+
+
+class Constant(Loaded):
+    """Answers the same to all, near to every right answer."""
+
+    name = "constant"
+    title = "Constant"
+
+    def broken(self, module: torch.nn.Module) -> torch.nn.Module:
+        class Same(torch.nn.Module):
+            def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+                output: torch.Tensor = module(pixels)
+                return output.mean(dim=0, keepdim=True).expand_as(output)
+
+        return Same()
+
+
+class Half(Loaded):
+    """All in float16."""
+
+    name = "half"
+    title = "Half"
+
+    def broken(self, module: torch.nn.Module) -> torch.nn.Module:
+        class Halved(torch.nn.Module):
+            def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+                output: torch.Tensor = module.half()(pixels.half())
+                return output
+
+        return Halved()
+
+
+class Raising(Compiled):
+    """Cannot build this network."""
+
+    name = "raising"
+    title = "Raising"
+
+    def build(
+        self, network: Any, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
+    ) -> None:
+        del network, resources, samples, source
+        (directory / "half").write_text("an engine, as far as it came")
+        raise RuntimeError("the operator aten::frobnicate is not supported")
+
+
+class Killed(Loaded):
+    """Its build is killed midway for as long as there is a file named "kill"."""
+
+    name = "killed"
+    title = "Killed"
+
+    def build(
+        self, network: Any, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
+    ) -> None:
+        super().build(network, directory, resources=resources, samples=samples, source=source)
+        if (resources.models / "kill").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Missing(Compiled):
+    """Not installed."""
+
+    name = "missing"
+    title = "Missing"
+
+    def availability(self, resources: Resources) -> Refusal | None:
+        del resources
+        return Refusal(self.title, "its library is not installed.", "pip install 'reverie-media[missing]'")
