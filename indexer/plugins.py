@@ -95,23 +95,33 @@ def load_plugin(name: str) -> PhotoStage:
         raise StageFailed(
             f'The plug-in "{name}" cannot be loaded ({type(error).__name__}: {error}).', _mend(name)
         ) from error
-    return PluginStage(stage)
+    distribution = f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+    return PluginStage(stage, distribution)
 
 
 class PluginStage:
     """A plug-in's stage as a `PhotoStage` that can harm nothing but its own results."""
 
-    def __init__(self, stage: PhotoStage) -> None:
+    def __init__(self, stage: PhotoStage, distribution: str) -> None:
+        """`distribution` is the name and version of the package that brings it."""
         self._stage = stage
+        self._plain = RuntimeReport(
+            stage=stage.name,
+            model=distribution,
+            device="CPU",
+            runtime=f"plug-in {distribution}",
+            precision="no network",
+            batch_size=0,
+        )
         self.name = stage.name
         self.revision = stage.revision
         self.short_side = stage.short_side
 
     @property
-    def report(self) -> RuntimeReport | None:
-        """What the plug-in says about its network, under its own name."""
+    def report(self) -> RuntimeReport:
+        """What the plug-in says about its network, under its own name; or that it has none."""
         report = getattr(self._stage, "report", None)
-        return dataclasses.replace(report, stage=self.name) if isinstance(report, RuntimeReport) else None
+        return dataclasses.replace(report, stage=self.name) if isinstance(report, RuntimeReport) else self._plain
 
     def prepare(self, view: View) -> Any:
         """As the plug-in does, on pixels that cannot be written to: they are everybody's."""

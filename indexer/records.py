@@ -168,6 +168,7 @@ class RuntimeReport:
     precision: str
     """"fp32", "fp16", "bf16", "int8"."""
     batch_size: int
+    """Photos at a time; 0: as many as there are."""
     refused: tuple[Refusal, ...] = ()
 
 

@@ -70,7 +70,9 @@ def test_an_installed_stage_is_found_with_its_revision_and_runs(install: Install
     assert plugin_stages() == {"seasons": 4}
     stage = load_plugin("seasons")
     assert isinstance(stage, PhotoStage)
-    assert (stage.name, stage.revision, stage.short_side, stage.report) == ("seasons", 4, 99, None)
+    assert (stage.name, stage.revision, stage.short_side) == ("seasons", 4, 99)
+    assert stage.report is not None
+    assert (stage.report.stage, stage.report.precision) == ("seasons", "no network")
     [findings] = stage.analyse([stage.prepare(view())])
     assert findings.tags[0].name == "seen"
 
