@@ -39,6 +39,7 @@ COMMANDS = {
     "retry": "daemon.commands",
     "doctor": "daemon.commands",
     "service": "daemon.commands",
+    "models": "daemon.models_command",
     "config": "config.commands",
 }
 """Where each command lives. Every such module has `add_parsers` and `run`."""

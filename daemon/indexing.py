@@ -23,12 +23,12 @@ from daemon.progress import Pace, Progress
 from daemon.protocol import Setup
 from daemon.rates import Rates
 from daemon.scheduler import Scheduler
-from daemon.stage_report import stage_messages
+from daemon.stage_report import device_messages, stage_messages
 from daemon.supervisor import Supervisor
-from indexer.models.resources import RunPolicy
 from indexer.plugins import find_plugins
+from indexer.runtime.gpu import GpuMonitor
 from search.catalog import Catalog
-from search.messages import ChangeMessage, NoteMessage, ProgressMessage, StageMessage
+from search.messages import ChangeMessage, DeviceMessage, NoteMessage, ProgressMessage, StageMessage
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,9 @@ REPORT_SECONDS = 0.5
 """How often progress is reported: counting costs a few queries."""
 
 MEND_PLUGIN = "Mend, update or uninstall it, then start again."
+
+LARGE_BATCH = 32
+"""A batch that two lots of are kept ready where its size is left to measurement."""
 
 RATE_SECONDS = 10.0
 """How often the rate is remembered while there is one."""
@@ -54,7 +57,7 @@ class Indexing:
     """
 
     def __init__(self, settings: Settings) -> None:
-        paths, processing, policy = settings.paths, settings.processing, RunPolicy()
+        paths, processing, networks = settings.paths, settings.processing, settings.analysis.ml_models
         self.catalog = Catalog(paths.library)
         self.catalog.release_running()
         self.profiles = Profiles(
@@ -73,15 +76,15 @@ class Indexing:
                 config_folders=tuple(map(os.fsencode, paths.config_folders)),
                 decode_threads=processing.workers,
                 network_threads=processing.workers,
-                batch_size=settings.analysis.ml_models.batch_size,
+                batch_size=networks.batch_size,
                 max_wait=processing.max_wait_seconds,
                 max_pixels=processing.max_megapixels * 1_000_000,
                 max_bytes=processing.max_file_megabytes * 1_000_000,
-                device=policy.device,
-                use_tensorrt=policy.use_tensorrt,
-                tensorrt_precision=policy.tensorrt_precision,
-                enable_amp=policy.enable_amp,
-                cudnn_benchmark=policy.cudnn_benchmark,
+                device=networks.device,
+                use_tensorrt=networks.use_tensorrt,
+                tensorrt_precision=networks.tensorrt_precision,
+                enable_amp=networks.enable_amp,
+                cudnn_benchmark=networks.cudnn_benchmark,
             ),
             stall_seconds=processing.stall_seconds,
             idle_seconds=processing.idle_seconds,
@@ -99,7 +102,7 @@ class Indexing:
             self.catalog,
             self.supervisor,
             self.progress,
-            look_ahead=2 * settings.analysis.ml_models.batch_size + processing.workers,
+            look_ahead=2 * (networks.batch_size or LARGE_BATCH) + processing.workers,
             first=lambda: self.profiles.active.stages,
             vector_spaces=lambda: self.profiles.vector_spaces,
             stored=self._stored,
@@ -108,6 +111,7 @@ class Indexing:
         self._thumbnails = paths.thumbnails
         self._forget_seconds = settings.watch.forget_after_days * 86400
         self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
+        self._cards = GpuMonitor()
         self._plugin_notes: list[NoteMessage] = [
             {"title": f'The plug-in "{problem.name}" is left out: {problem.reason}.', "remedy": MEND_PLUGIN}
             for problem in find_plugins().problems
@@ -224,6 +228,10 @@ class Indexing:
     def stage_messages(self) -> list[StageMessage]:
         """How each network runs, as the last worker said."""
         return stage_messages(self.supervisor.reports, self.progress.pace())
+
+    def device_messages(self) -> list[DeviceMessage]:
+        """What graphics cards do. They are asked only while there is work: to be asked keeps a card awake."""
+        return device_messages(self._cards.devices()) if self.supervisor.in_flight else []
 
     def notes(self) -> list[NoteMessage]:
         """What a person should know about the profile and the plug-ins."""

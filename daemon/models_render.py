@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from daemon.render import change_line, duration
 from search.messages import CostMessage, KnownModelMessage, ModelsMessage
+
+if TYPE_CHECKING:
+    from daemon.verify import NetworkJudgement, RuntimeJudgement
 
 
 def render_models(out: TextIO, message: ModelsMessage) -> None:
@@ -45,6 +48,22 @@ def render_cost(out: TextIO, cost: CostMessage) -> None:
     out.writelines(f"{name:<{width}}  {value}\n" for name, value in lines)
 
 
+def render_networks(out: TextIO, networks: Sequence[NetworkJudgement]) -> None:
+    """What every runtime is worth for each network: a table each, and below it why some may not serve."""
+    if not networks:
+        out.write("Nothing to judge: these networks are judged when they are built for this machine.\n")
+    head = ("runtime", "precision", "verdict", "cosine", "spread", "overlap", "items/s", "speed")
+    for network in networks:
+        photos = f"{network['real_samples']} photos of the library"
+        if made_up := network["samples"] - network["real_samples"]:
+            photos += f" and {made_up} generated pictures"
+        out.write(f"{network['network']}, judged on {photos}:\n")
+        _table(out, [head, *(_judgement_row(judged) for judged in network["runtimes"])])
+        for judged in network["runtimes"]:
+            if judged["reason"]:
+                out.write(f"  {judged['runtime']}: {judged['reason']} {judged['remedy']}".rstrip() + "\n")
+
+
 def size(count: int) -> str:
     """Bytes for a person: "512 B", "61 kB", "605 MB", "1.7 GB"."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
@@ -53,15 +72,31 @@ def size(count: int) -> str:
     return f"{count} B"
 
 
+def _judgement_row(judged: RuntimeJudgement) -> tuple[str, ...]:
+    figures = [judged["cosine"], judged["spread"], judged["overlap"]]
+    rate, speedup = judged["items_per_second"], judged["speedup"]
+    verdict = "passed" if judged["passed"] else "not there" if judged["cosine"] is None else "refused"
+    return (
+        judged["runtime"],
+        judged["precision"],
+        verdict,
+        *("" if figure is None else f"{figure:.4f}" for figure in figures),
+        "" if rate is None else f"{rate:.1f}",
+        "" if speedup is None else f"{speedup:.2f} x",
+    )
+
+
 def _row(model: KnownModelMessage) -> tuple[str, ...]:
     state = "in use" if model["in_use"] else "installed" if model["installed"] else "not installed"
     facts = [
-        "size unknown" if model["size"] is None else size(model["size"]),
+        ("a package" if model["source"].startswith("package") else "size not known")
+        if model["size"] is None
+        else size(model["size"]),
         f"{model['dimension']} dimensions" if model["dimension"] else "",
         f"needs {size(model['memory_megabytes'] * 1_000_000)} of memory" if model["memory_megabytes"] else "",
         ", ".join(model["languages"]),
     ]
-    return model["name"], model["task"], state, model["licence"], ", ".join(fact for fact in facts if fact)
+    return model["name"], model["task"], state, f"{', '.join(fact for fact in facts if fact)}; {model['licence']}"
 
 
 def _table(out: TextIO, rows: Sequence[tuple[str, ...]]) -> None:

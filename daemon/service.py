@@ -135,6 +135,7 @@ class Service:
         message["service"] = self._describe()
         message["change"] = self._indexing.change()
         message["stages"] = self._indexing.stage_messages()
+        message["devices"] = self._indexing.device_messages()
         message["notes"] = self._indexing.notes()
         return message
 

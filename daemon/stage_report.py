@@ -1,12 +1,13 @@
-"""How each stage runs and how fast, as messages for `status`."""
+"""How each stage runs and how fast, and what the cards do, as messages for `status`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from daemon.progress import Pace
 from indexer.records import RuntimeReport, stage_order
-from search.messages import StageMessage
+from indexer.runtime.gpu import GpuReading
+from search.messages import DeviceMessage, StageMessage
 
 
 def stage_messages(reports: Mapping[str, RuntimeReport], pace: Pace) -> list[StageMessage]:
@@ -35,3 +36,19 @@ def stage_messages(reports: Mapping[str, RuntimeReport], pace: Pace) -> list[Sta
             }
         )
     return messages
+
+
+def device_messages(readings: Sequence[GpuReading]) -> list[DeviceMessage]:
+    """One message for each card."""
+    return [
+        {
+            "name": reading.name,
+            "utilisation": reading.utilisation,
+            "memory_used": reading.memory_used,
+            "memory_total": reading.memory_total,
+            "celsius": reading.celsius,
+            "watts": reading.watts,
+            "watts_limit": reading.watts_limit,
+        }
+        for reading in readings
+    ]
