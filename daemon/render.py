@@ -148,7 +148,9 @@ def change_line(change: ChangeMessage) -> str:
 
 
 def _stage_facts(stage: StageMessage) -> Iterator[tuple[str, str]]:
-    line = f"{stage['stage']}: {stage['runtime']}, {stage['device']}, {stage['precision']}, batch {stage['batch_size']}"
+    line = f"{stage['stage']}: {stage['runtime']}, {stage['device']}, {stage['precision']}"
+    if stage["batch_size"]:
+        line += f", batch {stage['batch_size']}"
     if stage["seconds"] and stage["photos_per_second"]:
         line += f", {stage['seconds'] * 1000:.1f} ms a photo ({stage['photos_per_second']:.0f} photos/s by itself)"
     yield "network", line
