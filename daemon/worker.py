@@ -66,6 +66,8 @@ class _Link:
 
 def main(descriptor: int) -> int:
     """Work until the pipe closes. Returns the exit status."""
+    os.environ.update(NO_HUB)
+    warnings.simplefilter("ignore")  # what libraries say to their programmers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the service ends us in order
     _offer_to_the_oom_killer()
     cv2.setNumThreads(1)  # the decode threads are the parallelism; OpenCV's own would only get in their way
@@ -194,8 +196,6 @@ def _own_stderr() -> TextIO:
 
 
 if __name__ == "__main__":
-    os.environ.update(NO_HUB)
-    warnings.simplefilter("ignore")  # what libraries say to their programmers
     stderr = _own_stderr()
     faulthandler.enable(stderr)  # where a crash happened, in the log
     logging.basicConfig(level=logging.INFO, format="worker: %(message)s", stream=stderr)
