@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from config.settings import Settings
 from daemon.checks import Check, Level
-from daemon.checks.installation import check_extras, check_packages, check_python, check_weights
+from daemon.checks.installation import check_extras, check_packages, check_plugins, check_python, check_weights
 from daemon.checks.machine import check_folders, check_gpu, check_library, check_service, check_space, check_watches
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Check]], ...] = (
     check_packages,
     check_weights,
     check_extras,
+    check_plugins,
     check_library,
     check_space,
     check_folders,

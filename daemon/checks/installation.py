@@ -14,6 +14,7 @@ from config.settings import Settings
 from config.version import DISTRIBUTION
 from daemon.checks import Check, Level
 from indexer.models import weights
+from indexer.plugins import find_plugins
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 
@@ -85,6 +86,16 @@ def check_extras(_: Settings) -> Iterator[Check]:
             before = "sudo apt-get install gcc pkg-config libsystemd-dev && " if extra == "systemd" else ""
             level = Level.WARNING if extra == "raw" else Level.OK
             yield Check(f"extra {extra}", level, f"not installed: {loss}.", before + pip_install(absent))
+
+
+def check_plugins(_: Settings) -> Iterator[Check]:
+    """Stages that other packages bring."""
+    found = find_plugins()
+    if found.stages:
+        yield Check("plug-ins", Level.OK, f"stages: {', '.join(found.stages)}")
+    for problem in found.problems:
+        what = f'"{problem.name}" is left out: {problem.reason}.'
+        yield Check("plug-ins", Level.WARNING, what, "Mend, update or uninstall it (docs/stages.md has the rules).")
 
 
 def requirements(extra: str) -> list[str]:

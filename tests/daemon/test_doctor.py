@@ -47,6 +47,18 @@ def test_a_machine_with_everything_is_healthy(tmp_path: Path) -> None:
         assert f" {name}: " in said
 
 
+def test_a_plugin_that_cannot_be_used_is_a_warning_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weather-1.dist-info").mkdir()
+    (tmp_path / "weather-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: weather\nVersion: 1\n")
+    (tmp_path / "weather-1.dist-info" / "entry_points.txt").write_text("[reverie.stages]\nweather = no_weather:Stage\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    status, said = examine(settings(tmp_path))
+    assert status == 0
+    assert 'warning plug-ins: "weather" is left out: it cannot be imported (ModuleNotFoundError' in said
+
+
 def test_what_hinders_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     (tmp_path / "photos").touch()
     status, said = examine(settings(tmp_path, folders=[tmp_path / "photos"]), "--json")
