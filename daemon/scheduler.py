@@ -13,15 +13,44 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 from daemon.progress import Progress
 from daemon.protocol import Assignment, Done, Refused
-from daemon.supervisor import Death, Result, Supervisor
-from indexer.records import Failure, Space
+from daemon.supervisor import Death, Result
+from indexer.records import Failure, RuntimeReport, Space
 from search.catalog import Catalog, Work
 
 BACKOFF_SECONDS = (5.0, 30.0)
 """How long a file waits after its first and second failure."""
+
+BATCHES_AHEAD = 3
+"""For each worker: one batch in its network, one that waits for it, one that is being decoded."""
+
+
+class Workers(Protocol):
+    """One worker or several, as the scheduler drives them."""
+
+    @property
+    def in_flight(self) -> Collection[int]:
+        """Media ids of the files that were given out and not answered for."""
+
+    @property
+    def capacity(self) -> int:
+        """How many workers share the work."""
+
+    @property
+    def reports(self) -> Mapping[str, RuntimeReport]:
+        """How each stage runs."""
+
+    def send(self, assignment: Assignment) -> None:
+        """Give out a file. Never waits."""
+
+    def receive(self, timeout: float) -> Sequence[Result] | Death:
+        """What was answered, or one worker's end. Raises ModelError: no worker can work."""
+
+    def stop(self) -> None:
+        """End every worker."""
 
 
 class Scheduler:
@@ -29,19 +58,21 @@ class Scheduler:
 
     Args:
         catalog: where jobs and results live.
-        supervisor: the worker process.
+        workers: the worker processes.
         progress: told of everything that finishes.
-        look_ahead: how many files the worker is given beyond those it is working on, so that it never waits for us.
+        look_ahead: how many files each worker has at least, done or not, so that it never waits for us. Three of its
+            batches, if they are more.
         first: the stages without which a photo cannot be found: what owes one of them comes before the rest.
         vector_spaces: the stages that need no more than a stored vector, each with that vector's space.
         stored: called after each committed batch of results.
         clock: monotonic seconds.
+        pause: asked while there is work: why none may be given out now, None if it may.
     """
 
     def __init__(
         self,
         catalog: Catalog,
-        supervisor: Supervisor,
+        workers: Workers,
         progress: Progress,
         *,
         look_ahead: int,
@@ -49,18 +80,23 @@ class Scheduler:
         vector_spaces: Callable[[], Mapping[str, Space]] = dict,
         stored: Callable[[], None],
         clock: Callable[[], float],
+        pause: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._catalog = catalog
-        self._supervisor = supervisor
+        self._workers = workers
         self._progress = progress
         self._look_ahead = look_ahead
         self._first = first
         self._vector_spaces = vector_spaces
         self._stored = stored
         self._clock = clock
+        self._pause = pause
         self._working: dict[int, Work] = {}
         self._suspects: list[Work] = []
+        self._on_trial: int | None = None
         self._not_before: dict[int, float] = {}
+        self.paused: str | None = None
+        """Why work waits although there is some."""
 
     @property
     def in_hand(self) -> int:
@@ -82,8 +118,8 @@ class Scheduler:
         Whatever is raised, the next step begins by putting back the jobs that got lost on the way.
         """
         self._put_back_lost()
-        handed_out = self._hand_out()
-        outcome = self._supervisor.receive(timeout)
+        handed_out = not self._must_pause() and self._hand_out()
+        outcome = self._workers.receive(timeout)
         if isinstance(outcome, Death):
             self._investigate(outcome)
             return True
@@ -93,28 +129,33 @@ class Scheduler:
 
     def stop(self) -> None:
         """End the worker and put back what it had."""
-        self._supervisor.stop()
+        self._workers.stop()
         self._catalog.release([*self._working, *(work.media_id for work in self._suspects)])
         self._working.clear()
         self._suspects.clear()
 
     def _put_back_lost(self) -> None:
         """Jobs that an error parted from the worker: nothing else would ever end them."""
-        lost = self._working.keys() - self._supervisor.in_flight
+        lost = self._working.keys() - self._workers.in_flight
         if lost:
             self._catalog.release(lost)
             for media_id in lost:
                 del self._working[media_id]
 
     def _hand_out(self) -> bool:
-        """Keep the worker supplied. True if it was given anything."""
+        """Keep the workers supplied. True if they were given anything."""
+        if self._on_trial in self._working:
+            return False  # nothing beside it, or it would not be alone
         if self._suspects:
             if self._working:
                 return False
-            self._send(self._suspects.pop())
+            suspect = self._suspects.pop()
+            self._on_trial = suspect.media_id
+            self._send(suspect)
             return True
-        room = self._look_ahead - len(self._working)
-        if room < self._look_ahead // 2 and self._working:
+        wanted = self._wanted()
+        room = wanted - len(self._working)
+        if room < wanted // 2 and self._working:
             return False  # claim in chunks: each claim is a transaction
         now = self._clock()
         self._not_before = {media: when for media, when in self._not_before.items() if when > now}
@@ -131,10 +172,21 @@ class Scheduler:
                 self._send(work)
         return bool(claimed)
 
+    def _wanted(self) -> int:
+        """How many files keep the workers busy."""
+        batch = max((report.batch_size for report in self._workers.reports.values()), default=0)
+        return self._workers.capacity * max(self._look_ahead, BATCHES_AHEAD * batch)
+
+    def _must_pause(self) -> bool:
+        """Whether something forbids to give out work. It is asked only if there is some."""
+        there_is_work = self._working or self._suspects or self._catalog.has_work()
+        self.paused = self._pause() if there_is_work else None
+        return self.paused is not None
+
     def _send(self, work: Work) -> None:
         self._working[work.media_id] = work
         stat = work.stat
-        self._supervisor.send(
+        self._workers.send(
             Assignment(
                 media_id=work.media_id,
                 content_hash=work.content_hash,

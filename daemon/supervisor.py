@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,6 +20,7 @@ import msgspec
 from config.errors import ModelError
 from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Poisoned, Preparing, Refused, Reply, Setup
 from indexer.records import RuntimeReport
+from indexer.runtime.devices import PCI_ORDER
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,9 @@ Result = Done | Refused
 
 STILLBORN = 5
 """So many workers in a row that die before they begin on any file are no accident of one file or of the kernel."""
+
+POISONINGS = 3
+"""So many workers in a row whose device failed before they had finished any file: what they ran on it is to blame."""
 
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
 """glibc would give the pages of every decoded picture back, and fault them in again for the next one: for a stage of
@@ -65,10 +71,13 @@ class Supervisor:
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
+        self._outbox: deque[bytes] = deque()
         self._in_flight: dict[int, bool] = {}  # media id -> whether the worker has begun on it
         self._preparing = False
         self._last_sign = 0.0
         self._stillborn = 0
+        self._poison: str | None = None
+        self._poisonings = 0
         self.reports: dict[str, RuntimeReport] = {}
         """How each stage runs, as the last worker reported it."""
 
@@ -78,9 +87,19 @@ class Supervisor:
         return self._in_flight.keys()
 
     @property
+    def capacity(self) -> int:
+        """One worker."""
+        return 1
+
+    @property
     def pid(self) -> int | None:
         """The worker's process id, None when there is none."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def connection(self) -> Connection | None:
+        """Where the worker's answers arrive, to wait for those of several at once."""
+        return self._connection
 
     def send(self, assignment: Assignment) -> None:
         """Give the worker a file; start a worker if there is none.
@@ -101,7 +120,12 @@ class Supervisor:
             ModelError: the worker cannot work at all (weights missing or altered, or it dies at every start).
         """
         results: list[Result] = []
+        self._flush()
         while self._connection is not None:
+            if self._poison is not None:
+                if results:
+                    break
+                return self._bury_poisoned(self._poison)
             try:
                 if not self._connection.poll(0 if results else timeout):
                     break
@@ -114,6 +138,7 @@ class Supervisor:
                 return self._kill("answered with something that is not an answer")
             self._last_sign = self._clock()
             self._take(reply, results)
+            self._flush()
         silent = self._clock() - self._last_sign
         patience = max(self._stall_seconds, PREPARE_SECONDS if self._preparing else 0.0)
         if not results and self._in_flight and silent > patience:
@@ -135,12 +160,13 @@ class Supervisor:
                 self._in_flight[media_id] = True
                 self._stillborn = 0
             case Poisoned(title=title):
-                logger.warning("the device failed, and the worker with it: %s", title)
+                self._poison = title
             case Broken(title=title, remedy=remedy):
                 self.stop()
                 raise ModelError(title, remedy)
             case Done(analysis=analysis):
                 self._in_flight.pop(analysis.media_id, None)
+                self._poisonings = 0
                 results.append(reply)
             case Refused(failure=failure):
                 self._in_flight.pop(failure.media_id, None)
@@ -151,8 +177,10 @@ class Supervisor:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._outbox.clear()
         self._in_flight.clear()
         self._preparing = False
+        self._poison = None
         if self._process is not None:
             try:
                 self._process.wait(timeout=2)
@@ -169,7 +197,7 @@ class Supervisor:
             # What else is on the search path stays there, for plug-ins, unless it depends on the working directory.
             here = str(Path(__file__).resolve().parent.parent)
             others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(entry)]
-            environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, *others])} | KEEP_MEMORY
+            environment = PCI_ORDER | os.environ | {"PYTHONPATH": os.pathsep.join([here, *others])} | KEEP_MEMORY
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "daemon.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
@@ -182,11 +210,25 @@ class Supervisor:
         self._write(self._setup)
 
     def _write(self, frame: Setup | Assignment) -> None:
-        if self._connection is None:
+        self._outbox.append(msgspec.msgpack.encode(frame))
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send as many orders as the pipe takes. A worker that hangs does not read, and must not make us hang.
+
+        The kernel calls a unix socket writable while three quarters of its buffer are free (`unix_writable`): an order,
+        of a few kilobytes, then goes in whole.
+        """
+        if self._connection is None or not self._outbox:
             return
+        pipe = select.poll()
+        pipe.register(self._connection, select.POLLOUT)
         try:
-            self._connection.send_bytes(msgspec.msgpack.encode(frame))
-        except (BrokenPipeError, ConnectionError):
+            while self._outbox and pipe.poll(0):
+                self._connection.send_bytes(self._outbox[0])
+                self._outbox.popleft()
+        except ConnectionError:
+            self._outbox.clear()
             logger.debug("the worker has gone; receive() will say so")
 
     def _kill(self, reason: str) -> Death:
@@ -207,6 +249,32 @@ class Supervisor:
         if status < 0:
             return f"was killed by {signal.Signals(-status).name}"
         return f"ended with status {status}"
+
+    def _bury_poisoned(self, title: str) -> Death:
+        """The device failed, which a new process recovers from: no file is suspected."""
+        death = Death(title, begun=(), waiting=tuple(self._in_flight))
+        self._poisonings += 1
+        logger.warning("the worker ends as its device failed, %d in a row: %s", self._poisonings, title)
+        if self._process is not None:
+            self._process.kill()  # it may hang in the driver
+        self.stop()
+        if self._poisonings >= POISONINGS:
+            self._poisonings = 0
+            self._avoid(title)
+        return death
+
+    def _avoid(self, title: str) -> None:
+        """Have the next worker do without what the last one ran on the device."""
+        used = {f"{report.runtime} {report.precision}" for report in self.reports.values() if report.device != "CPU"}
+        avoid = sorted(used - set(self._setup.avoid))
+        self.reports = {}
+        if not avoid:
+            raise ModelError(
+                f"{title} It happened {POISONINGS} times in a row.",
+                "The kernel's log (journalctl -k) may say why; analysis.ml_models.device: cpu does without the GPU.",
+            )
+        logger.warning("the device failed %d times in a row: the worker does without %s", POISONINGS, avoid)
+        self._setup = msgspec.structs.replace(self._setup, avoid=(*self._setup.avoid, *avoid))
 
     def _bury(self, reason: str) -> Death:
         begun = tuple(media_id for media_id, has_begun in self._in_flight.items() if has_begun)
