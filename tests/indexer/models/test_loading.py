@@ -51,6 +51,7 @@ def test_the_builtin_network_is_a_stage_like_any_other(resources: Resources) -> 
         ("dreaming:clip-vit-b-32", 'no task "dreaming"'),
         ("embedding:no-such-model", '"no-such-model" is in no list'),
         ("embedding:", '"" is in no list'),
+        ("detection:dfine-s", "dfine-s is not installed"),
     ],
 )
 def test_what_is_unknown_is_said_with_what_is_known(resources: Resources, name: str, said: str) -> None:
