@@ -20,13 +20,11 @@ from daemon.intake import Intake
 from daemon.model_report import plan_of
 from daemon.profiles import Profiles
 from daemon.progress import Pace, Progress
-from daemon.protocol import Setup
 from daemon.rates import Rates
 from daemon.scheduler import Scheduler
+from daemon.setup import employ
 from daemon.stage_report import device_messages, stage_messages
-from daemon.supervisor import Supervisor
 from indexer.plugins import find_plugins
-from indexer.runtime.gpu import GpuMonitor
 from search.catalog import Catalog
 from search.messages import ChangeMessage, DeviceMessage, NoteMessage, ProgressMessage, StageMessage
 
@@ -40,8 +38,8 @@ REPORT_SECONDS = 0.5
 
 MEND_PLUGIN = "Mend, update or uninstall it, then start again."
 
-LARGE_BATCH = 32
-"""A batch that two lots of are kept ready where its size is left to measurement."""
+SMALL_BATCH = 16
+"""Photos of a batch, as long as its size is not known: two batches are kept ready."""
 
 RATE_SECONDS = 10.0
 """How often the rate is remembered while there is one."""
@@ -68,28 +66,8 @@ class Indexing:
         self.progress = Progress(time.monotonic)
         self._wake = threading.Event()
         self.intake = Intake(self.catalog, settings.watch, recorded=self.wake)
-        self.supervisor = Supervisor(
-            Setup(
-                thumbnails=os.fsencode(paths.thumbnails),
-                models=os.fsencode(paths.models),
-                model_cache=os.fsencode(paths.model_cache),
-                config_folders=tuple(map(os.fsencode, paths.config_folders)),
-                decode_threads=processing.workers,
-                network_threads=processing.workers,
-                batch_size=networks.batch_size,
-                max_wait=processing.max_wait_seconds,
-                max_pixels=processing.max_megapixels * 1_000_000,
-                max_bytes=processing.max_file_megabytes * 1_000_000,
-                device=networks.device,
-                use_tensorrt=networks.use_tensorrt,
-                tensorrt_precision=networks.tensorrt_precision,
-                enable_amp=networks.enable_amp,
-                cudnn_benchmark=networks.cudnn_benchmark,
-            ),
-            stall_seconds=processing.stall_seconds,
-            idle_seconds=processing.idle_seconds,
-            clock=time.monotonic,
-        )
+        force = employ(settings, os.environ)
+        self.workers, self._governor = force.pool, force.governor
         self._identifier = Identifier(
             self.catalog,
             stages=lambda: self.profiles.stages,
@@ -100,18 +78,18 @@ class Indexing:
         )
         self._scheduler = Scheduler(
             self.catalog,
-            self.supervisor,
+            self.workers,
             self.progress,
-            look_ahead=2 * (networks.batch_size or LARGE_BATCH) + processing.workers,
+            look_ahead=2 * (networks.batch_size or SMALL_BATCH) + processing.workers,
             first=lambda: self.profiles.active.stages,
             vector_spaces=lambda: self.profiles.vector_spaces,
             stored=self._stored,
             clock=time.monotonic,
+            pause=self._governor.pause,
         )
         self._thumbnails = paths.thumbnails
         self._forget_seconds = settings.watch.forget_after_days * 86400
         self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
-        self._cards = GpuMonitor()
         self._plugin_notes: list[NoteMessage] = [
             {"title": f'The plug-in "{problem.name}" is left out: {problem.reason}.', "remedy": MEND_PLUGIN}
             for problem in find_plugins().problems
@@ -126,8 +104,8 @@ class Indexing:
             ModelError: no worker can run on this machine. Identification goes on being possible.
         """
         identifying = self._identifier.step()
-        moved = self._scheduler.step(WAIT_SECONDS if self.supervisor.in_flight else 0.0)
-        if identifying and not moved and not self.supervisor.in_flight:
+        moved = self._scheduler.step(WAIT_SECONDS if self.workers.in_flight else 0.0)
+        if identifying and not moved and not self.workers.in_flight:
             self._identifier.wait(WAIT_SECONDS)  # a slow disk: asking again and again would only take its processor
         if time.monotonic() > self._snapshot_due:
             self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
@@ -227,11 +205,11 @@ class Indexing:
 
     def stage_messages(self) -> list[StageMessage]:
         """How each network runs, as the last worker said."""
-        return stage_messages(self.supervisor.reports, self.progress.pace())
+        return stage_messages(self.workers.reports, self.progress.pace())
 
     def device_messages(self) -> list[DeviceMessage]:
-        """What graphics cards do. They are asked only while there is work: to be asked keeps a card awake."""
-        return device_messages(self._cards.devices()) if self.supervisor.in_flight else []
+        """What the graphics cards of the workers do, or lately did; none on a machine without."""
+        return device_messages(self._governor.readings)
 
     def notes(self) -> list[NoteMessage]:
         """What a person should know about the profile and the plug-ins."""
@@ -240,7 +218,7 @@ class Indexing:
     @property
     def paused(self) -> str | None:
         """Why nothing is handed to the networks for now, when that is so on purpose."""
-        return None
+        return self._scheduler.paused
 
     def _stored(self) -> None:
         """A batch is in the catalog: those of its vectors that searches are answered from can be found now."""

@@ -306,7 +306,7 @@ class Service:
             "trouble": self._trouble,
             "settling": self._indexing.intake.settling,
             "paused": self._indexing.paused,
-            "worker_pid": self._indexing.supervisor.pid,
+            "worker_pid": self._indexing.workers.pid,
             "pace": {
                 "photos_per_second": report["photos_per_second"] if left else 0.0,
                 "eta_seconds": report["eta_seconds"],

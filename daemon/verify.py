@@ -11,9 +11,10 @@ from typing import TypedDict
 
 from config.settings import Settings
 from daemon.model_report import named
+from daemon.setup import policy_of
 from indexer.models.listing import load_list
 from indexer.models.loading import MODULES
-from indexer.models.resources import Resources, RunPolicy
+from indexer.models.resources import Resources
 from indexer.runtime.network import NetworkRef
 from indexer.runtime.samples import gate_samples
 from indexer.runtime.verification import RuntimeVerdict, judge_all
@@ -50,7 +51,7 @@ def judge(name: str, settings: Settings) -> list[NetworkJudgement]:
 
     Raises UnknownName, ModelError if something is not installed. Takes as long as all the builds.
     """
-    paths, networks = settings.paths, settings.analysis.ml_models
+    paths = settings.paths
     samples = gate_samples(paths.thumbnails)
     resources = Resources(
         models=paths.models,
@@ -58,14 +59,7 @@ def judge(name: str, settings: Settings) -> list[NetworkJudgement]:
         config_folders=paths.config_folders,
         thumbnails=paths.thumbnails,
         threads=settings.processing.workers,
-        policy=RunPolicy(
-            device=networks.device,
-            batch_size=networks.batch_size,
-            use_tensorrt=networks.use_tensorrt,
-            tensorrt_precision=networks.tensorrt_precision,
-            enable_amp=networks.enable_amp,
-            cudnn_benchmark=networks.cudnn_benchmark,
-        ),
+        policy=policy_of(settings.analysis.ml_models),
     )
     judgements: list[NetworkJudgement] = []
     for ref in networks_of(name, resources):
@@ -82,15 +76,11 @@ def judge(name: str, settings: Settings) -> list[NetworkJudgement]:
 
 
 def networks_of(name: str, resources: Resources) -> Iterator[NetworkRef]:
-    """The networks behind a profile's stages, or of a model, each once. Raises UnknownName."""
-    seen: set[NetworkRef] = set()
+    """The networks of a profile's models, or of a model. Raises UnknownName, ModelError if one is not installed."""
     for entry in named(name, load_list(resources.config_folders)):
         if entry.task not in MODULES:
             continue  # a builtin network is judged when it is built; those for videos are not read yet
-        for ref in importlib.import_module(MODULES[entry.task]).networks(entry, resources):
-            if ref not in seen:
-                seen.add(ref)
-                yield ref
+        yield importlib.import_module(MODULES[entry.task]).network_ref(entry, resources)
 
 
 def _judgement(found: RuntimeVerdict) -> RuntimeJudgement:

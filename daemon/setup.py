@@ -1,0 +1,96 @@
+"""What workers are told, made from the settings."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.schema import MlModels
+from config.settings import Settings
+from daemon.governor import Governor, GpuLimits
+from daemon.protocol import Setup
+from daemon.supervisor import Supervisor
+from daemon.worker_pool import WorkerPool
+from indexer.models.resources import RunPolicy
+from indexer.runtime.devices import devices_for
+from indexer.runtime.gpu import GpuMonitor
+
+
+def setup_of(settings: Settings, *, thumbnails: Path | None = None, device: str | None = None) -> Setup:
+    """The first frame to a worker. `thumbnails` and `device` stand for those of the settings."""
+    paths, processing, networks = settings.paths, settings.processing, settings.analysis.ml_models
+    return Setup(
+        thumbnails=os.fsencode(thumbnails or paths.thumbnails),
+        models=os.fsencode(paths.models),
+        model_cache=os.fsencode(paths.model_cache),
+        config_folders=tuple(map(os.fsencode, paths.config_folders)),
+        decode_threads=processing.workers,
+        network_threads=processing.workers,
+        batch_size=networks.batch_size,
+        max_wait=processing.max_wait_seconds,
+        max_pixels=processing.max_megapixels * 1_000_000,
+        max_bytes=processing.max_file_megabytes * 1_000_000,
+        device=device or networks.device,
+        use_tensorrt=networks.use_tensorrt,
+        tensorrt_precision=networks.tensorrt_precision,
+        enable_amp=networks.enable_amp,
+        cudnn_benchmark=networks.cudnn_benchmark,
+    )
+
+
+def policy_of(networks: MlModels) -> RunPolicy:
+    """The same for networks that are run by the command line itself."""
+    return RunPolicy(
+        device=networks.device,
+        batch_size=networks.batch_size,
+        use_tensorrt=networks.use_tensorrt,
+        tensorrt_precision=networks.tensorrt_precision,
+        enable_amp=networks.enable_amp,
+        cudnn_benchmark=networks.cudnn_benchmark,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Workforce:
+    """The workers of this machine, one for each device, and what says when they must wait."""
+
+    pool: WorkerPool
+    governor: Governor
+
+
+def employ(settings: Settings, environment: Mapping[str, str]) -> Workforce:
+    """Workers that start when there is work. Nothing is started here; the cards are only counted."""
+    processing, gpu = settings.processing, settings.gpu
+    monitor = GpuMonitor()
+    device, spread = settings.analysis.ml_models.device, settings.experimental.use_multi_gpu
+    cards = monitor.devices() if spread else ()
+    devices = devices_for(device, use_multi_gpu=spread, cards=cards, environment=environment)
+    pool = WorkerPool(
+        [
+            Supervisor(
+                setup_of(settings, device=one),
+                stall_seconds=processing.stall_seconds,
+                idle_seconds=processing.idle_seconds,
+                clock=time.monotonic,
+            )
+            for one in devices
+        ],
+        clock=time.monotonic,
+    )
+    limits = GpuLimits(
+        max_celsius=gpu.max_celsius,
+        max_watts=gpu.max_watts,
+        memory_bytes=None if gpu.memory_megabytes is None else gpu.memory_megabytes << 20,
+    )
+    governor = Governor(
+        monitor.devices,
+        limits,
+        devices=devices,
+        environment=environment,
+        workers=lambda: pool.pids,
+        clock=time.monotonic,
+    )
+    return Workforce(pool, governor)
