@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from config.errors import ModelError
 from daemon.protocol import Assignment, Done, Refused, Setup
-from daemon.supervisor import Death, Result, Supervisor
+from daemon.supervisor import POISONINGS, Death, Result, Supervisor
 from indexer.records import Stage
 from indexer.stages import STAGES
+from tests.daemon import strange_stage
 from tests.daemon.clock import Clock
 from tests.sample_photos import copy_photos, locate
 
@@ -35,7 +37,7 @@ def clock() -> Clock:
 def make_supervisor(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Supervisor]]:
     made: list[Supervisor] = []
 
-    def make(model_cache: Path = tmp_path / "no-models") -> Supervisor:
+    def make(model_cache: Path = tmp_path / "no-models", device: str = "cpu") -> Supervisor:
         setup = Setup(
             thumbnails=os.fsencode(tmp_path / "thumbnails"),
             models=b"/nowhere",
@@ -47,7 +49,7 @@ def make_supervisor(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Supe
             max_wait=0.05,
             max_pixels=50_000_000,
             max_bytes=50_000_000,
-            device="cpu",
+            device=device,
             use_tensorrt=False,
             tensorrt_precision="fp16",
             enable_amp=False,
@@ -258,3 +260,67 @@ def test_a_worker_that_cannot_have_its_model_says_so(
         receive(supervisor)
     assert str(blocked) in str(caught.value)
     assert supervisor.pid is None
+
+
+def test_more_orders_than_a_hanging_worker_can_be_sent_do_not_make_the_service_hang(
+    supervisor: Supervisor, clock: Clock, tmp_path: Path
+) -> None:
+    supervisor.send(assignment(locate("coffee.png"), media_id=1))
+    receive(supervisor)
+    assert supervisor.pid is not None
+    os.kill(supervisor.pid, signal.SIGSTOP)
+    deep = tmp_path / ("x" * 200) / ("y" * 200)
+    copy_photos(deep, "coffee.png")
+    order = assignment(deep / "coffee.png")
+    numbers = range(2, 1500)
+    for number in numbers:  # a megabyte, of which a pipe takes a fifth
+        supervisor.send(msgspec.structs.replace(order, media_id=number))
+    assert supervisor.receive(0) == []
+    clock.ahead += 61
+    end = death(supervisor)
+    assert end.waiting == tuple(numbers)
+    # The next worker takes a while to start: what its pipe does not take at once follows.
+    (deep / "coffee.png").unlink()
+    for number in numbers:
+        supervisor.send(msgspec.structs.replace(order, media_id=number))
+    assert len(receive(supervisor, len(numbers))) == len(numbers)
+
+
+def test_when_the_device_fails_no_file_is_suspected_and_in_the_end_it_is_done_another_way(
+    make_supervisor: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange_stage.plant(tmp_path / "strange", monkeypatch)
+    supervisor = make_supervisor(device=strange_stage.FAILS_UNTIL_AVOIDED)
+    pids = set()
+    for _ in range(POISONINGS):
+        for number in (1, 2):
+            supervisor.send(assignment(locate("coffee.png"), number, (strange_stage.NAME,)))
+        pids.add(supervisor.pid)
+        end = death(supervisor)
+        assert (end.reason, end.begun, set(end.waiting)) == ("The card has failed.", (), {1, 2})
+        assert not supervisor.in_flight
+    assert len(pids) == POISONINGS
+    supervisor.send(assignment(locate("coffee.png"), 1, (strange_stage.NAME,)))
+    [result] = receive(supervisor)
+    assert isinstance(result, Done)
+    [tag] = result.analysis.tags[strange_stage.NAME]
+    assert tag.name == f"seen on {strange_stage.FAILS_UNTIL_AVOIDED}"
+    assert supervisor.reports[strange_stage.NAME].runtime == "Plain 1.0"
+
+
+def test_a_device_that_fails_whatever_runs_on_it_is_reported(
+    make_supervisor: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange_stage.plant(tmp_path / "strange", monkeypatch)
+    supervisor = make_supervisor(device=strange_stage.ALWAYS_FAILS)
+
+    def fail() -> None:
+        supervisor.send(assignment(locate("coffee.png"), stages=(strange_stage.NAME,)))
+        death(supervisor)
+
+    for _ in range(2 * POISONINGS - 1):
+        fail()
+    with pytest.raises(ModelError, match=r"The card has failed\. It happened 3 times in a row") as caught:
+        fail()
+    assert "analysis.ml_models.device: cpu" in caught.value.remedy
+    assert not supervisor.in_flight
