@@ -163,7 +163,7 @@ class PhotoRow:
     detections: tuple[Detection, ...]
     """Surest first."""
     aesthetic: float | None
-    """How pleasing a picture it is, 0 to 1; None: nobody judged."""
+    """How pleasing a picture it is, 0 to 1; None: the plan in use does not judge."""
     paths: tuple[str, ...]
     """Every live path, in order; none: hidden from search."""
     jobs: tuple[Job, ...]

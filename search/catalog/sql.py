@@ -23,10 +23,10 @@ NOT_RETIRED = "stage NOT IN (SELECT name FROM retired WHERE kind = 'stage')"
 """The stage of a job belongs to a plan still, or never belonged to one."""
 
 AESTHETIC = (
-    "(SELECT score FROM aesthetic WHERE aesthetic.media_id = m.id ORDER BY aesthetic.stage IN"
-    " (SELECT one.key FROM plan, json_each(plan.stages) AS one WHERE plan.role = 'active') DESC LIMIT 1)"
+    "(SELECT score FROM aesthetic WHERE aesthetic.media_id = m.id AND aesthetic.stage IN"
+    " (SELECT one.key FROM plan, json_each(plan.stages) AS one WHERE plan.role = 'active'))"
 )
-"""The aesthetic score of the media row `m`: that of the plan in use, where it has one."""
+"""The aesthetic score of the media row `m` under the plan in use."""
 
 
 STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import signal
@@ -17,8 +18,11 @@ from pathlib import Path
 import pytest
 
 from config.errors import CatalogError, NewerCatalog
-from search.catalog import Catalog
-from tests.search.library import add, finish, found, index, media, stat
+from indexer.records import Plan, Tag
+from search.catalog import Catalog, Plans
+from search.catalog.database import APPLICATION_ID, statements
+from search.catalog.schema import MIGRATIONS
+from tests.search.library import SPACE, STAGES, add, finish, found, index, media, stat, unit
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +54,66 @@ def test_a_new_library_is_private_and_survives_reopening(tmp_path: Path) -> None
         assert {modes.S_IMODE(file.stat().st_mode) for file in library.iterdir()} == {0o600}
     with opened(library) as catalog:
         assert catalog.counts().done == 1
+
+
+FIRST = "bd53bff94ecc278cddb88f6f4ea628a7c894ff054d4910d85c98849cd5a69e2b"
+"""SHA-256 of the first migration."""
+
+
+def test_a_library_of_the_first_version_opens_with_all_it_holds(tmp_path: Path) -> None:
+    first = MIGRATIONS[0].sql
+    assert hashlib.sha256(first.encode()).hexdigest() == FIRST, "a released migration is never edited"
+    tmp_path.chmod(0o700)
+    with sqlite(tmp_path) as db:
+        for statement in statements(first):
+            db.execute(statement)
+        db.executescript(OLD_LIBRARY)
+        db.execute("UPDATE vector SET data = ?", (unit(1).astype("<f2").tobytes(),))
+    with opened(tmp_path) as catalog:
+        assert catalog.plans() == Plans(active=None, building=None)
+        [row] = catalog.photos([1])
+        assert row.info is not None
+        assert (row.info.camera, row.info.keywords, row.info.taken_at) == (
+            "Canon R5",
+            ("paris",),
+            "2019-07-04T10:00:00",
+        )
+        assert row.pixels is not None
+        assert row.tags == (Tag("best", 1.0, "authored"), Tag("tower", 0.9, "imagenet"))
+        assert row.detections == ()
+        assert row.aesthetic is None
+        assert row.paths == ("/p/a.jpg",)
+        assert {job.stage: job.state for job in row.jobs} == dict.fromkeys(STAGES, "done")
+        assert found(catalog, "tower") == found(catalog, "paris") == {1}
+        assert catalog.vector_totals(SPACE) == (1, 1)
+        assert [work.media_id for work in catalog.claim(10)] == [2], "its unfinished work goes on"
+        catalog.release([2])
+        plan = Plan("builtin", SPACE, STAGES)
+        catalog.activate(plan)
+        assert catalog.ensure_jobs(plan.stages) == 0, "nothing is analysed again"
+        assert catalog.sweep() == 0
+        assert catalog.plans().active == plan
+    assert_sound(tmp_path)
+
+
+OLD_LIBRARY = f"""
+PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};
+INSERT INTO media (id, content_hash, kind, size, added_at, format, width, height, taken_at, camera, keywords,
+    sharpness, exposure, contrast, quality, brightness, perceptual_hash) VALUES
+    (1, randomblob(32), 'photo', 10, 5.0, 'JPEG', 4, 3, '2019-07-04T10:00:00', 'Canon R5', '["paris"]',
+     0.5, 0.5, 0.5, 0.5, 0.5, 7);
+INSERT INTO media (id, content_hash, kind, size, added_at) VALUES (2, randomblob(32), 'photo', 10, 5.0);
+INSERT INTO file (path, size, mtime_ns, inode, device, media_id) VALUES
+    (CAST('/p/a.jpg' AS BLOB), 10, 5, 1, 1, 1), (CAST('/p/b.jpg' AS BLOB), 10, 5, 2, 1, 2);
+INSERT INTO segment (id, media_id, ordinal) VALUES (1, 1, 0);
+INSERT INTO tag (segment_id, stage, source, name, confidence) VALUES
+    (1, 'concepts', 'imagenet', 'tower', 0.9), (1, 'authored', 'authored', 'best', 1.0);
+INSERT INTO space (id, name, dimension) VALUES (1, '{SPACE.name}', {SPACE.dimension});
+INSERT INTO vector (space_id, segment_id, data) VALUES (1, 1, x'00');
+INSERT INTO job (media_id, stage, revision, state, updated_at) SELECT media.id, stage.value, 1,
+    iif(media.id = 1, 'done', 'pending'), 5.0 FROM media, json_each('["describe", "pixels", "concepts"]') AS stage;
+INSERT INTO fulltext (rowid, keywords, tags, path, camera) VALUES (1, 'paris', 'best tower', 'p a.jpg', 'Canon R5');
+"""
 
 
 def test_a_newer_catalog_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -219,12 +283,17 @@ def test_nothing_is_lost_whenever_the_process_is_killed(tmp_path: Path) -> None:
         assert found(catalog, "nothing") == set()
 
 
-def assert_whole(directory: Path) -> None:
-    """The file is sound, and agrees with itself."""
+def assert_sound(directory: Path) -> None:
     with sqlite(directory) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
         db.execute("INSERT INTO fulltext (fulltext) VALUES ('integrity-check')")
+
+
+def assert_whole(directory: Path) -> None:
+    """The file is sound, and agrees with itself."""
+    assert_sound(directory)
+    with sqlite(directory) as db:
         wrong = {
             "media without all its jobs": "SELECT id FROM media"
             " WHERE (SELECT count(*) FROM job WHERE media_id = media.id) != 3",

@@ -61,6 +61,7 @@ class Library:
         *,
         info: MediaInfo = INFO,
         tags: dict[str, float] | None = None,
+        counts: dict[str, int] | None = None,
         bits: int | None = None,
         quality: float = 0.5,
     ) -> str:
@@ -79,7 +80,10 @@ class Library:
             stages=STAGES,
             info=info,
             pixels=replace(STATS, perceptual_hash=hashed, quality=quality),
-            tags={Stage.CONCEPTS: tuple(Tag(tag, sure, "imagenet") for tag, sure in (tags or {}).items())},
+            tags={
+                Stage.CONCEPTS: tuple(Tag(tag, sure, "imagenet") for tag, sure in (tags or {}).items()),
+                Stage.PIXELS: tuple(Tag(tag, 0.9, "detection", count=count) for tag, count in (counts or {}).items()),
+            },
             embeddings=(Embedding(SPACE, vector.tobytes()),),
         )
         self.catalog.store([analysis], [])
@@ -300,3 +304,45 @@ def test_no_text_reaches_the_database_as_syntax(library: Library, text: str) -> 
         library.engine.search(query)
     except QueryError as error:
         assert error.remedy
+
+
+def test_a_filter_for_an_amount_asks_for_at_least_so_many_where_somebody_counted(library: Library) -> None:
+    library.add("one.jpg", "cat", counts={"dog": 1})
+    library.add("two.jpg", "cat", counts={"dog": 2, "person": 4, "wine glass": 2})
+    library.add("five.jpg", "cat", counts={"dog": 5})
+    library.add("guessed.jpg", "cat", tags={"dog": 0.9})
+    assert set(library.names("tag:dog")) == {"one.jpg", "two.jpg", "five.jpg", "guessed.jpg"}
+    for text in ('tag:"2 dogs"', 'tag:"two dogs"', 'tag:"2 dog"', 'tag:"2 do*"'):
+        assert set(library.names(text)) == {"two.jpg", "five.jpg"}
+    assert library.names('tag:"3 people"') == library.names('tag:"two wine glasses"') == ["two.jpg"]
+    assert set(library.names('-tag:"2 dogs"')) == {"one.jpg", "guessed.jpg"}
+    assert library.names('tag:"6 dogs"') == []
+    reasons = {Path(one.path).name: one.reasons for one in library.ask('tag:"2 dogs"').results}
+    assert reasons["five.jpg"] == ('tag: dog (5) matches tag:"2 dogs"',)
+
+
+def test_an_amount_in_the_words_is_preferred_where_somebody_counted(library: Library) -> None:
+    library.add("one.jpg", counts={"dog": 1})
+    library.add("five.jpg", counts={"dog": 5})
+    library.add("two.jpg", counts={"dog": 2, "person": 1})
+    for text in ("two dogs", "2 dogs"):
+        answer = library.ask(text)
+        assert answer.confident
+        assert [Path(one.path).name for one in answer.results] == ["two.jpg", "five.jpg", "one.jpg"]
+        assert "tag: dog (2)" in answer.results[0].reasons
+    assert library.names("two dogs and one person")[0] == "two.jpg"
+    assert not library.ask("three cups").confident
+    assert library.names("dog")[0] in {"one.jpg", "two.jpg", "five.jpg"}, "without an amount, each is as good"
+
+
+def test_a_tag_called_after_an_amount_is_a_tag_like_any_other(library: Library) -> None:
+    path = library.add("a.jpg", "cat")
+    found = library.catalog.media_at(path)
+    assert found is not None
+    library.catalog.set_authored_tags(found, ["4 seasons"])
+    assert library.names('tag:"4 seasons"') == ["a.jpg"]
+
+
+def test_what_any_network_saw_is_what_a_photo_looks_like(library: Library) -> None:
+    library.add("a.jpg", "cat", counts={"sofa": 1})
+    assert "looks like: sofa" in library.ask("cat").results[0].reasons
