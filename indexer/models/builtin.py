@@ -9,9 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import logging
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from config.errors import ModelError
 from indexer.models.artefacts import GRAPH, LABELS, PARITY, artefact_name
+from indexer.models.child import run_build
 from indexer.models.space import SPACE
 from indexer.models.text import TextEncoder
 from indexer.models.weights import CLASS_DESCRIPTIONS, EFFICIENTNET, MINILM, TOKENIZER, PackagedFile
@@ -33,10 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["SPACE", "ModelCard", "describe_models", "load_concept_model", "load_labels", "load_text_encoder"]
 
 logger = logging.getLogger(__name__)
-
-_BUILD_SECONDS = 900
-"""After this a build hangs; the slowest measured took under a minute."""
-_PROJECT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +99,4 @@ def _obtain(cache: Path, what: str, threads: int) -> Path:
 
 
 def _build_in_child(what: str, threads: int, directory: Path) -> None:
-    """Build in a process of its own, so that PyTorch and the full weights leave memory with it."""
-    logger.info("building the %s network for this machine, once", what)
-    command = [sys.executable, "-m", "indexer.models.build", what, str(directory), str(threads)]
-    search_path = os.pathsep.join(filter(None, (str(_PROJECT), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": search_path}
-    try:
-        child = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=_BUILD_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(
-            f"Building the {what} network took more than {_BUILD_SECONDS // 60} minutes and was stopped.",
-            "Try again when the machine is less busy.",
-        ) from error
-    if child.returncode == 0:
-        return
-    try:
-        failure = json.loads(child.stdout)
-        raise ModelError(failure["title"], failure["remedy"])
-    except (ValueError, KeyError):
-        logger.error("building the %s network failed: %s", what, child.stderr.strip())
-        last = (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
-        raise ModelError(
-            f"The {what} network could not be built: {last}", "Check the installation with `reverie doctor`."
-        ) from None
+    run_build("indexer.models.build", (what, str(directory), str(threads)), what)
