@@ -1,0 +1,85 @@
+"""Models and processors of transformers, from a folder that was verified: safetensors, offline, no code of theirs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from pathlib import Path
+from typing import Any
+
+from config.errors import ModelError
+from indexer.models.listing import ModelEntry
+from indexer.models.store import Store
+from indexer.runtime.artifacts import key_of
+
+
+def weights_key(entry: ModelEntry, store: Store) -> str:
+    """Changes with any file of an installed model. Raises ModelError if it is not installed."""
+    files = store.manifest(entry).files
+    return key_of(*(f"{path} {files[path].sha256}" for path in sorted(files)))
+
+
+def code_version() -> str:
+    """Of transformers: it holds the networks' code. Imports nothing."""
+    return importlib.metadata.version("transformers")
+
+
+def load_model(auto_class: str, folder: Path) -> Any:
+    """The model of a folder in float32 on CPU, in eval mode. `auto_class`: "AutoModelForObjectDetection".
+
+    Raises ModelError if transformers cannot make it, or the file lacks weights: those would be random.
+    """
+    # transformers checks shapes by an operator that has no ONNX form; the shapes here are fixed.
+    os.environ.setdefault("TRANSFORMERS_DISABLE_TORCH_CHECK", "1")
+    import torch  # noqa: PLC0415 - the service must not load it
+    import transformers  # noqa: PLC0415 - the service must not load it
+
+    try:
+        model, loading = getattr(transformers, auto_class).from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
+        raise ModelError(
+            f"transformers {transformers.__version__} cannot load the model in {folder}: {_first_line(error)}",
+            f"Pull the model {folder.name} again, or choose another.",
+        ) from error
+    missing = sorted(set(loading["missing_keys"]) & {name for name, _ in model.named_parameters()})
+    if missing:
+        raise ModelError(
+            f"The weights in {folder} lack {len(missing)} of the network's parameters, {missing[0]} among them.",
+            f"Pull the model {folder.name} again, or choose another.",
+        )
+    return model.eval()
+
+
+def load_processor(folder: Path) -> Any:
+    """The image processor that came with a model. Raises ModelError."""
+    return _load_companion("AutoImageProcessor", "image processor", folder, backend="pil")
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer that came with a model. Raises ModelError."""
+    return _load_companion("AutoTokenizer", "tokenizer", folder)
+
+
+def _load_companion(auto_class: str, what: str, folder: Path, **options: str) -> Any:
+    import transformers  # noqa: PLC0415 - the service must not load it
+
+    try:
+        return getattr(transformers, auto_class).from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **options
+        )
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise ModelError(
+            f"transformers {transformers.__version__} cannot load the {what} in {folder}: {_first_line(error)}",
+            f"Pull the model {folder.name} again, or choose another.",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
