@@ -216,9 +216,7 @@ class Answers:
                 {"name": tag.name, "confidence": tag.confidence, "source": tag.source, "count": tag.count}
                 for tag in row.tags
             ],
-            "detections": [
-                {"label": one.label, "score": one.score, "box": list(one.box)} for one in row.detections
-            ],
+            "detections": [{"label": one.label, "score": one.score, "box": list(one.box)} for one in row.detections],
             "aesthetic": row.aesthetic,
             "label": self.authored.label_of(row.content_hash),
             "jobs": [

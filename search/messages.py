@@ -78,7 +78,7 @@ class PhotoMessage(TypedDict):
     detections: list[DetectionMessage]
     """Surest first."""
     aesthetic: float | None
-    """How pleasing a picture it is, 0 to 1; null: nobody judged."""
+    """How pleasing a picture it is, 0 to 1; null: the profile does not judge."""
     label: str | None
     jobs: list[JobMessage]
     thumbnail: str

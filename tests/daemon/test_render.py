@@ -91,9 +91,12 @@ def test_a_photo_is_told_fact_by_fact() -> None:
         },
         "pixels": {"quality": 0.5, "sharpness": 0.25, "exposure": 1, "contrast": 0, "brightness": 0.125},
         "tags": [
-            {"name": "tower", "confidence": 0.9, "source": "imagenet"},
-            {"name": "trip", "confidence": 1.0, "source": "authored"},
+            {"name": "tower", "confidence": 0.9, "source": "imagenet", "count": None},
+            {"name": "trip", "confidence": 1.0, "source": "authored", "count": None},
+            {"name": "dog", "confidence": 0.93, "source": "detection", "count": 2},
         ],
+        "detections": [{"label": "dog", "score": 0.5 + n / 100, "box": [0.1, 0.2, 0.5, 0.9]} for n in range(14)],
+        "aesthetic": 0.625,
         "label": None,
         "jobs": [{"stage": "concepts", "revision": 1, "state": "quarantined", "attempts": 3, "problem": "It broke."}],
         "thumbnail": "/not/there.jpg",
@@ -112,6 +115,10 @@ def test_a_photo_is_told_fact_by_fact() -> None:
         ("keywords", "paris"),
         ("tags (imagenet)", "tower 0.90"),
         ("tags (authored)", "trip 1.00"),
+        ("tags (detection)", "2 \N{MULTIPLICATION SIGN} dog 0.93"),
+        ("aesthetic", "0.62"),
+        ("seen", "dog 0.50, 40% x 70% of the picture, from 10% left, 20% top"),
+        ("seen", "... and 2 more"),
         ("stage concepts", "quarantined: It broke."),
     ):
         assert fact in facts
@@ -126,9 +133,11 @@ def status(**changes: Any) -> Any:
         "counts": dict.fromkeys(names, 0) | {"files": 12, "done": 8, "pending": 2, "running": 1, "unidentified": 1},
         "vectors": {"space": 1200},
         "profile": "builtin",
-        "runtime": "ONNX Runtime",
-        "device": "CPU",
+        "change": None,
         "models": [],
+        "stages": [],
+        "devices": [],
+        "notes": [],
         "problems": [],
         "problems_total": 0,
     } | changes
@@ -155,7 +164,8 @@ def test_status_tells_what_the_service_does_and_what_ails_it() -> None:
     }  # fmt: skip
     service = {
         "pid": 42, "version": "0.1.0", "uptime_seconds": 75, "state": "indexing, 4 to do",
-        "trouble": "The disk is full.", "settling": 2, "worker_pid": None, "pace": pace,
+        "trouble": "The disk is full.", "settling": 2, "paused": "The card is at 93 °C.",
+        "worker_pid": None, "pace": pace,
         "folders": [{"path": "/nas", "mode": "polling", "reason": "it is on a network", "remedy": "Nothing to do."}],
     }  # fmt: skip
     text = shown(status(service=service))
@@ -163,12 +173,39 @@ def test_status_tells_what_the_service_does_and_what_ails_it() -> None:
         "pid 42, version 0.1.0, up 1 min",
         "indexing, 4 to do",
         "The disk is full.",
+        "The card is at 93 °C.",
         "7.5 photos/s, 2 min left",
         "decoding photos (the CPU)",
         "2 files are still being written",
         "none (it starts when there is work)",
         "/nas (polling: it is on a network)",
         "Nothing to do.",
+    ):
+        assert part in text
+
+
+def test_status_tells_how_each_network_runs_and_what_would_be_faster() -> None:
+    refusal = {"runtime": "TensorRT", "reason": "It is not installed.", "remedy": "pip install torch-tensorrt"}
+    stage = {
+        "stage": "embedding:clip", "model": "clip", "device": "GPU 0", "runtime": "PyTorch 2", "precision": "fp16",
+        "batch_size": 64, "seconds": 0.002, "photos_per_second": 500.0, "refused": [refusal],
+    }  # fmt: skip
+    card = {
+        "name": "GPU 0", "utilisation": 0.93, "memory_used": 4_000_000_000, "memory_total": 11_000_000_000,
+        "celsius": 71.0, "watts": 180.0, "watts_limit": None,
+    }  # fmt: skip
+    change = {
+        "profile": "standard", "since": 0.0, "done": 1200, "total": 5000, "photos_per_second": 20.0,
+        "eta_seconds": 190.0, "trouble": None,
+    }  # fmt: skip
+    note = {"title": "A plug-in is left out.", "remedy": "Mend it."}
+    text = shown(status(stages=[stage], devices=[card], change=change, notes=[note]))
+    for part in (
+        "embedding:clip: PyTorch 2, GPU 0, fp16, batch 64, 2.0 ms a photo (500 photos/s by itself)",
+        "TensorRT: It is not installed. pip install torch-tensorrt",
+        "GPU 0, 93% busy, 4.0 of 11.0 GB, 71 °C, 180 W",
+        "Changing to standard: 1,200 of 5,000 photos, 20.0 photos/s, 3 min left.",
+        "A plug-in is left out. Mend it.",
     ):
         assert part in text
 
