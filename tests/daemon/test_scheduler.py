@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,19 +16,22 @@ from PIL import Image
 from config.errors import ModelError
 from daemon.identify import content_hash
 from daemon.progress import Progress
-from daemon.protocol import Began, Preparing, Reply, Setup
+from daemon.protocol import Assignment, Began, Done, Preparing, Reply, Setup
 from daemon.scan import look
 from daemon.scheduler import Scheduler
-from daemon.supervisor import STILLBORN, Result, Supervisor
-from indexer.records import Kind, Stage
+from daemon.supervisor import STILLBORN, Death, Result, Supervisor
+from indexer.records import Analysis, Kind, MediaInfo, RuntimeReport, Stage
 from indexer.stages import STAGES
 from search.catalog import Catalog
+from tests.daemon import strange_stage
 from tests.daemon.clock import Clock
 from tests.sample_photos import copy_photos
 from tests.search.library import media
 
 QUICK: dict[str, int] = {stage: STAGES[stage] for stage in (Stage.DESCRIBE, Stage.PIXELS)}
 """What needs no network."""
+
+INFO = MediaInfo(kind=Kind.PHOTO, format="PNG", width=1, height=1)
 
 
 class Assassin(Supervisor):
@@ -55,7 +59,7 @@ class Line:
         self.clock = Clock()
         self.catalog = Catalog(folder / "library")
         self.stored = 0
-        setup = Setup(
+        self.setup = Setup(
             thumbnails=os.fsencode(folder / "thumbnails"),
             models=b"/nowhere",
             model_cache=os.fsencode(model_cache),
@@ -72,7 +76,7 @@ class Line:
             enable_amp=False,
             cudnn_benchmark=False,
         )
-        self.supervisor = Assassin(setup, stall_seconds=60, idle_seconds=60, clock=self.clock)
+        self.supervisor = Assassin(self.setup, stall_seconds=60, idle_seconds=60, clock=self.clock)
         self.progress = Progress(self.clock)
         self.scheduler = Scheduler(
             self.catalog, self.supervisor, self.progress, look_ahead=6, stored=self._count, clock=self.clock
@@ -248,6 +252,160 @@ def test_a_worker_that_dies_at_every_start_is_reported_not_started_for_ever(
     line.scheduler.stop()
     counts = line.catalog.counts()
     assert (counts.pending, counts.running, counts.problems) == (2, 0, 0)
+
+
+class ScriptedWorkers:
+    """Workers that do what a test tells them, so that it can look between any two steps."""
+
+    def __init__(self) -> None:
+        self.in_flight: list[int] = []
+        self.capacity = 1
+        self.reports: dict[str, RuntimeReport] = {}
+        self._answer: Result | Death | None = None
+
+    def send(self, order: Assignment) -> None:
+        self.in_flight.append(order.media_id)
+
+    def receive(self, timeout: float) -> Sequence[Result] | Death:
+        del timeout
+        answer, self._answer = self._answer, None
+        if isinstance(answer, Death):
+            self.in_flight.clear()
+            return answer
+        if isinstance(answer, Done):
+            self.in_flight.remove(answer.analysis.media_id)
+            return [answer]
+        return []
+
+    def stop(self) -> None:
+        self.in_flight.clear()
+
+    def finish(self, media_id: int) -> None:
+        """What is answered next."""
+        self._answer = Done(Analysis(media_id=media_id, stages=QUICK, info=INFO))
+
+    def die(self, *begun: int) -> None:
+        """What is answered next."""
+        self._answer = Death("was killed by SIGKILL", begun, tuple(set(self.in_flight) - set(begun)))
+
+
+@pytest.fixture
+def workers() -> ScriptedWorkers:
+    return ScriptedWorkers()
+
+
+@pytest.fixture
+def make_scheduler(line: Line, workers: ScriptedWorkers) -> Callable[..., Scheduler]:
+    def make(pause: Callable[[], str | None] = lambda: None) -> Scheduler:
+        return Scheduler(
+            line.catalog,
+            workers,
+            line.progress,
+            look_ahead=2,
+            stored=lambda: None,
+            clock=line.clock,
+            pause=pause,
+        )
+
+    return make
+
+
+def test_a_suspect_is_alone_until_it_is_answered_however_long_that_takes(
+    line: Line, photos: list[Path], workers: ScriptedWorkers, make_scheduler: Callable[..., Scheduler]
+) -> None:
+    numbers = line.add(*photos)
+    scheduler = make_scheduler()
+    scheduler.step(0)
+    bad, good = workers.in_flight
+    workers.die(bad, good)
+    scheduler.step(0)
+    trials = []
+    for _ in range(2):
+        scheduler.step(0)
+        scheduler.step(0)
+        scheduler.step(0)
+        [suspect] = workers.in_flight  # nothing was put beside it, though others wait
+        trials.append(suspect)
+        if suspect == bad:
+            workers.die(bad)
+        else:
+            workers.finish(good)
+        scheduler.step(0)
+    assert set(trials) == {bad, good}
+    [row] = line.catalog.photos([bad])
+    assert {job.attempts for job in row.jobs} == {1}
+    assert line.states(good) == {"done"}
+    scheduler.step(0)
+    assert set(workers.in_flight) <= set(numbers) - {bad, good}
+
+
+def test_the_larger_the_batches_and_the_more_the_workers_the_more_files_are_given_out(
+    line: Line, photos: list[Path], workers: ScriptedWorkers, make_scheduler: Callable[..., Scheduler]
+) -> None:
+    line.add(*photos)
+    scheduler = make_scheduler()
+    scheduler.step(0)
+    assert len(workers.in_flight) == 2
+    workers.capacity = 2
+    scheduler.step(0)
+    assert len(workers.in_flight) == 4
+    workers.reports = {
+        "concepts": RuntimeReport(
+            stage="concepts", model="m", device="CPU", runtime="r", precision="fp32", batch_size=1
+        )
+    }
+    workers.finish(workers.in_flight[0])
+    scheduler.step(0)
+    assert len(workers.in_flight) == 3  # three batches of one for each: three more are worth a transaction
+    scheduler.step(0)
+    assert len(workers.in_flight) == 6
+
+
+def test_while_paused_nothing_is_given_out_what_was_begun_ends_and_the_reason_is_told(
+    line: Line, photos: list[Path], workers: ScriptedWorkers, make_scheduler: Callable[..., Scheduler]
+) -> None:
+    asked: list[str | None] = []
+    reason: list[str | None] = [None]
+
+    def pause() -> str | None:
+        asked.append(reason[0])
+        return reason[0]
+
+    scheduler = make_scheduler(pause)
+    scheduler.step(0)
+    assert asked == []  # there is no work: a card may sleep on
+    line.add(*photos)
+    scheduler.step(0)
+    assert scheduler.paused is None
+    reason[0] = "the card is hot"
+    for media_id in list(workers.in_flight):
+        workers.finish(media_id)
+        scheduler.step(0)
+    assert not scheduler.step(0)
+    assert scheduler.paused == "the card is hot"
+    assert not workers.in_flight
+    assert line.catalog.counts().done == 2
+    reason[0] = None
+    scheduler.step(0)
+    assert scheduler.paused is None
+    assert len(workers.in_flight) == 2
+
+
+def test_a_device_that_fails_costs_no_file_an_attempt(
+    line: Line, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange_stage.plant(tmp_path / "strange", monkeypatch)
+    line.scheduler.stop()
+    setup = msgspec.structs.replace(line.setup, device=strange_stage.FAILS_UNTIL_AVOIDED)
+    supervisor = Supervisor(setup, stall_seconds=60, idle_seconds=60, clock=line.clock)
+    line.scheduler = Scheduler(
+        line.catalog, supervisor, line.progress, look_ahead=6, stored=lambda: None, clock=line.clock
+    )
+    numbers = line.add(*photos[:3], stages={strange_stage.NAME: 1})
+    line.finish()
+    assert [line.states(number) for number in numbers] == [{"done"}] * 3
+    assert {job.attempts for row in line.catalog.photos(numbers) for job in row.jobs} == {0}
+    assert line.progress.pace().failed == 0
 
 
 def test_stopping_puts_back_what_was_being_done(line: Line, photos: list[Path]) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,6 +17,8 @@ from indexer.runtime.devices import cards_of, devices_for, visible_cards
 from indexer.runtime.gpu import GpuMonitor, GpuReading, Nvml
 
 PROJECT = Path(__file__).resolve().parents[3]
+
+_T = TypeVar("_T")
 
 
 class ScriptedError(Exception):
@@ -78,7 +80,7 @@ class ScriptedNvml:
         processes = [SimpleNamespace(pid=10, usedGpuMemory=3 << 30), SimpleNamespace(pid=11, usedGpuMemory=None)]
         return self._only_the_first(handle, processes)
 
-    def _only_the_first(self, handle: int, answer: Any) -> Any:
+    def _only_the_first(self, handle: int, answer: _T) -> _T:
         if handle:
             raise ScriptedError("Not Supported")
         return answer
