@@ -24,7 +24,8 @@ from config.errors import ModelError
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-_BUILDING = ".building-"
+UNFINISHED = ".building-"
+"""How directories begin that nobody needs once whoever made them is gone."""
 
 
 def sha256_of(path: Path) -> str:
@@ -75,12 +76,12 @@ class ArtifactCache:
 
     def _build(self, target: Path, build: Callable[[Path], None]) -> None:
         # Under the lock nobody else builds: what lies here was left by a kill.
-        for leftover in self._directory.glob(f"{_BUILDING}*"):
+        for leftover in self._directory.glob(f"{UNFINISHED}*"):
             shutil.rmtree(leftover)
         if target.exists():
             logger.warning("%s is damaged and is built again", target)
             shutil.rmtree(target)
-        workplace = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=self._directory))
+        workplace = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=self._directory))
         try:
             build(workplace)
             files = {path.name: sha256_of(path) for path in sorted(workplace.iterdir())}

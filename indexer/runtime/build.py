@@ -60,7 +60,7 @@ class Job:
         resources, network = fields["resources"], fields["network"]
         paths = {name: Path(resources[name]) for name in ("models", "model_cache", "thumbnails")}
         folders = tuple(Path(folder) for folder in resources["config_folders"])
-        policy = RunPolicy(**resources["policy"])
+        policy = RunPolicy(**{**resources["policy"], "avoid": tuple(resources["policy"]["avoid"])})
         fields["resources"] = Resources(**{**resources, **paths, "config_folders": folders, "policy": policy})
         fields["network"] = NetworkRef(network["factory"], tuple(network["arguments"]))
         return Job(**fields)

@@ -107,7 +107,7 @@ class CudaCompiled(CudaFp16):
     """Mixed precision, compiled by torch.compile with CUDA graphs (mode "reduce-overhead")."""
 
     name = "cuda-compiled-fp16"
-    title = "CUDA fp16, compiled"
+    title = "CUDA fp16 compiled"
 
     def open(self, network: Network, directory: Path, *, resources: Resources) -> Engine:
         """Load the weights; compiling follows with the first batch of each size, from a cache after the first time."""

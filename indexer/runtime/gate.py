@@ -36,6 +36,8 @@ class Report:
     """In batches of 16. 0: it was not measured, as it was refused."""
     reference_items_per_second: float = 0.0
     """Of the reference, measured in turns with it."""
+    engine: str = ""
+    """Runtime and precision, as the engine itself says them: "PyTorch 2.13.0 fp16"."""
     samples: int = 0
     real_samples: int = 0
     """How many of the samples were photos of the library."""
@@ -86,6 +88,7 @@ def judge(
         verdict=verdict,
         items_per_second=speed,
         reference_items_per_second=reference_speed,
+        engine=f"{engine.info.runtime} {engine.info.precision}",
         samples=len(samples),
         real_samples=real,
     )

@@ -81,7 +81,6 @@ class OnnxInt8(OnnxFp32):
         graph = directory / "fp32.onnx" if source is None else source / GRAPH
         if source is None:
             export(network, samples, graph)
-        large = sum(path.stat().st_size for path in graph.parent.glob(f"{graph.name}*")) > 4 * _ONE_FILE
         quantize_dynamic(
             graph,
             directory / GRAPH,
@@ -89,8 +88,8 @@ class OnnxInt8(OnnxFp32):
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
-            # Int8 takes a quarter: the result may fit into one file where its source did not.
-            use_external_data_format=large,
+            # Word vectors stay as they are: the result may be as large as its source.
+            use_external_data_format=any(graph.parent.glob(f"{graph.name}.*")),
         )
         for leftover in directory.glob("fp32.onnx*"):
             leftover.unlink()

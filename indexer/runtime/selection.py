@@ -171,7 +171,14 @@ class EngineSlot:
         if refusal is not None:
             self._out[runtime.name] = refusal
         elif runtime.name != REFERENCE and (report := self._workshop.report(runtime)) is not None:
-            self._reports[runtime.name] = report
+            if report.engine in resources.policy.avoid:
+                self._out[runtime.name] = Refusal(
+                    runtime.title,
+                    "the device failed again and again while it ran.",
+                    "A restart of the service tries it again.",
+                )
+            else:
+                self._reports[runtime.name] = report
 
     def _ranked(self) -> list[Runtime]:
         """Those that passed and were not given up, the fastest first. The reference has the speed 1 by definition."""
@@ -230,6 +237,10 @@ class EngineSlot:
             except ModelError as error:
                 logger.warning("%s was not built: %s", runtime.title, error)
                 self._out[runtime.name] = Refusal(runtime.title, error.title, error.remedy)
+                continue
+            except OSError as error:
+                logger.warning("%s was not built: %s", runtime.title, error)
+                self._out[runtime.name] = Refusal(runtime.title, f"its samples cannot be read: {error}", "")
                 continue
             self._reports[runtime.name] = report
             if report.verdict.passed:

@@ -18,7 +18,7 @@ import numpy as np
 from config.errors import ModelError
 from indexer.models.resources import Resources
 from indexer.runtime import gate
-from indexer.runtime.artifacts import ArtifactCache, check_private, key_of, sha256_of
+from indexer.runtime.artifacts import UNFINISHED, ArtifactCache, check_private, key_of, sha256_of
 from indexer.runtime.build import FAILED, PARITY, Job
 from indexer.runtime.engines import Engine
 from indexer.runtime.gate import Report
@@ -146,7 +146,8 @@ class Workshop:
         self, runtime: Runtime, directory: Path, samples: Photos, answer: Path, *, build: bool, source: Path | None
     ) -> None:
         real = samples.real if isinstance(samples, GateSamples) else len(samples)
-        with tempfile.TemporaryDirectory() as scratch:
+        # Beside the engine: what a kill leaves behind, the next build clears away.
+        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=UNFINISHED) as scratch:
             archive, log = Path(scratch, "samples.npz"), Path(scratch, "log")
             np.savez(archive, *samples)
             job = Job(

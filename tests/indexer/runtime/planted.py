@@ -1,18 +1,18 @@
 """A tiny network, and runtimes to plant: one that is right, and others each wrong in one way.
 
-The build child imports this module too, as it would any runtime's.
+The build child imports this module too, as it would any runtime's. PyTorch comes in only where it is needed.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,42 +23,18 @@ from indexer.runtime.network import Arrays, Photos, TensorSpec
 from indexer.runtime.parity import IMAGE_REDUCED_PRECISION, SAME_PRECISION
 from indexer.runtime.torch_engine import TorchEngine
 
+if TYPE_CHECKING:
+    import torch
+
 SIDE = 32
 FACTORY = f"{__name__}:tiny_network"
-
-
-class Tiny(torch.nn.Module):
-    """Patches, a norm, two dense layers. `scale` multiplies what comes before the norm, which takes it out again."""
-
-    def __init__(self, scale: float) -> None:
-        super().__init__()
-        torch.manual_seed(7)
-        self.patches = torch.nn.Conv2d(3, 32, 8, stride=8)
-        self.patches.weight.data *= scale
-        self.norm = torch.nn.LayerNorm(32)
-        self.dense = torch.nn.Linear(32, 64)
-        self.head = torch.nn.Linear(64, 48)
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(N, 3, 32, 32) to (N, 48)."""
-        result = self.vectors(pixels)
-        if not torch.compiler.is_exporting():
-            # So that a compiled engine is the faster one on every machine, however busy.
-            for _ in range(30):
-                self.vectors(pixels)
-        return result
-
-    def vectors(self, pixels: torch.Tensor) -> torch.Tensor:
-        tokens = self.norm(self.patches(pixels).flatten(2).transpose(1, 2))
-        vectors: torch.Tensor = self.head(torch.nn.functional.gelu(self.dense(tokens)).mean(dim=1))
-        return vectors
 
 
 class TinyNetwork:
     """The network in a variant: "plain", "hot" (overflows float16), "bgr" and "unscaled" (wrong preprocessing)."""
 
-    inputs = (TensorSpec("pixels", "float32", (3, SIDE, SIDE)),)
-    outputs = ("vectors",)
+    inputs: tuple[TensorSpec, ...] = (TensorSpec("pixels", "float32", (3, SIDE, SIDE)),)
+    outputs: tuple[str, ...] = ("vectors",)
     same_precision = SAME_PRECISION
     reduced_precision = IMAGE_REDUCED_PRECISION
 
@@ -68,10 +44,12 @@ class TinyNetwork:
         self._variant = variant
 
     def load(self) -> torch.nn.Module:
-        return Tiny(1e6 if self._variant == "hot" else 1).eval()
+        from tests.indexer.runtime import tiny  # noqa: PLC0415
+
+        return tiny.Tiny(1e6 if self._variant == "hot" else 1).eval()
 
     def prepare(self, samples: Photos) -> Arrays:
-        pixels = self.reference_inputs(samples)[0]
+        pixels = _pixels(samples)
         if self._variant == "bgr":
             return (np.ascontiguousarray(pixels[:, ::-1]),)
         if self._variant == "unscaled":
@@ -79,12 +57,23 @@ class TinyNetwork:
         return (pixels,)
 
     def reference_inputs(self, samples: Photos) -> Arrays:
-        small = [np.asarray(Image.fromarray(sample).resize((SIDE, SIDE))) for sample in samples]
-        pixels = (np.stack(small).astype(np.float32) / 255 - 0.5) / 0.25
-        return (np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)),)
+        return (_pixels(samples),)
 
     def judged(self, outputs: Arrays) -> NDArray[np.float32]:
         return outputs[0].astype(np.float32)
+
+
+def _pixels(samples: Photos) -> NDArray[np.float32]:
+    small = [np.asarray(Image.fromarray(sample).resize((SIDE, SIDE))) for sample in samples]
+    pixels = (np.stack(small).astype(np.float32) / 255 - 0.5) / 0.25
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def vectors(engine: Engine, inputs: Arrays) -> NDArray[np.float32]:
+    """What the network says, as float32, which it must be already."""
+    (output,) = engine(*inputs)
+    assert output.dtype == np.float32
+    return output.astype(np.float32)
 
 
 def tiny_network(variant: str) -> TinyNetwork:
@@ -92,7 +81,10 @@ def tiny_network(variant: str) -> TinyNetwork:
 
 
 class Compiled:
-    """Stands for TensorRT: exported in the child, saved, loaded. Waits for a file "go", if there is one named "wait"."""
+    """Stands for TensorRT: exported in the child, saved, loaded.
+
+    With a file "kill" in the folder of models the build is killed midway; with "wait" it waits for a file "go".
+    """
 
     name = "compiled"
     title = "Compiled"
@@ -107,12 +99,17 @@ class Compiled:
 
     def recipe(self, resources: Resources) -> tuple[str, ...]:
         del resources
-        return (torch.__version__,)
+        return (importlib.metadata.version("torch"),)
 
     def build(
         self, network: Any, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
     ) -> None:
         del source
+        (directory / "begun").touch()
+        if (resources.models / "kill").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        import torch  # noqa: PLC0415
+
         while (resources.models / "wait").exists() and not (resources.models / "go").exists():
             time.sleep(0.01)
         example = (torch.from_numpy(samples[0][:2]),)
@@ -120,6 +117,8 @@ class Compiled:
         torch.export.save(program, directory / "engine.pt2")
 
     def open(self, network: Any, directory: Path, *, resources: Resources) -> Engine:
+        import torch  # noqa: PLC0415
+
         del network, resources
         return self.engine(torch.export.load(directory / "engine.pt2").module())
 
@@ -154,12 +153,9 @@ class Constant(Loaded):
     title = "Constant"
 
     def broken(self, module: torch.nn.Module) -> torch.nn.Module:
-        class Same(torch.nn.Module):
-            def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-                output: torch.Tensor = module(pixels)
-                return output.mean(dim=0, keepdim=True).expand_as(output)
+        from tests.indexer.runtime import tiny  # noqa: PLC0415
 
-        return Same()
+        return tiny.Constant(module)
 
 
 class Half(Loaded):
@@ -169,12 +165,9 @@ class Half(Loaded):
     title = "Half"
 
     def broken(self, module: torch.nn.Module) -> torch.nn.Module:
-        class Halved(torch.nn.Module):
-            def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-                output: torch.Tensor = module.half()(pixels.half())
-                return output
+        from tests.indexer.runtime import tiny  # noqa: PLC0415
 
-        return Halved()
+        return tiny.Half(module)
 
 
 class Raising(Compiled):
@@ -189,20 +182,6 @@ class Raising(Compiled):
         del network, resources, samples, source
         (directory / "half").write_text("an engine, as far as it came")
         raise RuntimeError("the operator aten::frobnicate is not supported")
-
-
-class Killed(Loaded):
-    """Its build is killed midway for as long as there is a file named "kill"."""
-
-    name = "killed"
-    title = "Killed"
-
-    def build(
-        self, network: Any, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
-    ) -> None:
-        super().build(network, directory, resources=resources, samples=samples, source=source)
-        if (resources.models / "kill").exists():
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Missing(Compiled):
