@@ -13,7 +13,8 @@ from search.catalog.rows import Plans
 class PlanKeeper:
     """What every media file goes through now, and what it went through before; a base of `Catalog`.
 
-    Each change is one small transaction, whatever the size of the library: a kill leaves the state before or after it.
+    Each change is one transaction: a kill leaves the state before or after it. Only `begin` writes much, a row for each
+    media and stage; what is dropped is marked in a moment, and removed by `sweep`.
     """
 
     _database: Database

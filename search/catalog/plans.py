@@ -1,4 +1,4 @@
-"""The plan in use and the one built beside it: begun, dropped or put into use in one small transaction each.
+"""The plan in use and the one built beside it: begun, dropped or put into use in one transaction each.
 
 Nothing is deleted here, however large the library: what no plan has any more is only marked as retired, and
 `search.catalog.sweeping` removes it bit by bit.

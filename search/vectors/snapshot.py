@@ -72,7 +72,8 @@ def read(path: Path, space: Space) -> VectorTable | None:
                 raise Unbelievable("it is of another format or space")
             if _digest(file, size) != trailer["sha256"]:
                 raise Unbelievable("its checksum does not match")
-            index = faiss.read_index(str(path))
+            # By the open file, not by its name: another index of this space may publish a newer one meanwhile.
+            index = faiss.read_index(f"/proc/self/fd/{file.fileno()}")
             file.seek(trailer["rows_at"])
             ids, media_ids, alive = np.load(file, allow_pickle=False)
     except FileNotFoundError:

@@ -245,3 +245,30 @@ def test_a_snapshot_that_cannot_be_written_says_so_and_may_be_written_later(cata
     (library / "gone").mkdir()
     vectors.save()
     assert len(list((library / "gone").iterdir())) == 1
+
+
+def test_an_index_may_be_opened_while_another_one_of_its_space_grows_and_is_saved(
+    catalog: Catalog, library: Path
+) -> None:
+    photos(catalog, 1, 50)
+    growing = VectorIndex(catalog, SPACE, library)
+    done = threading.Event()
+
+    def grow() -> None:
+        try:
+            for step in range(40):
+                index(catalog, stat(f"/more/{step}.jpg"))
+                growing.refresh()
+                growing.save()
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=grow)
+    thread.start()
+    sizes = [len(VectorIndex(catalog, SPACE, library))]
+    while not done.is_set():
+        sizes.append(len(VectorIndex(catalog, SPACE, library)))
+    thread.join()
+    assert sizes == sorted(sizes)
+    assert len(VectorIndex(catalog, SPACE, library)) == len(growing) > 80
+    assert list(library.glob("*.corrupt-*")) == [], "no good snapshot is taken for a damaged one"
