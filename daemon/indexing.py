@@ -22,7 +22,7 @@ from daemon.profiles import Profiles
 from daemon.progress import Pace, Progress
 from daemon.rates import Rates
 from daemon.scheduler import Scheduler
-from daemon.setup import employ
+from daemon.setup import Workforce, employ
 from daemon.stage_report import device_messages, stage_messages
 from indexer.plugins import find_plugins
 from search.catalog import Catalog
@@ -54,7 +54,8 @@ class Indexing:
     `step` is driven by one thread. `intake` may be driven by another.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, workforce: Workforce | None = None) -> None:
+        """`workforce` does the work; None: this machine does."""
         paths, processing, networks = settings.paths, settings.processing, settings.analysis.ml_models
         self.catalog = Catalog(paths.library)
         self.catalog.release_running()
@@ -66,7 +67,7 @@ class Indexing:
         self.progress = Progress(time.monotonic)
         self._wake = threading.Event()
         self.intake = Intake(self.catalog, settings.watch, recorded=self.wake)
-        force = employ(settings, os.environ)
+        force = workforce or employ(settings, os.environ)
         self.workers, self._governor = force.pool, force.governor
         self._identifier = Identifier(
             self.catalog,
@@ -212,8 +213,12 @@ class Indexing:
         return device_messages(self._governor.readings)
 
     def notes(self) -> list[NoteMessage]:
-        """What a person should know about the profile and the plug-ins."""
-        return self.profiles.notes + self._plugin_notes
+        """What a person should know about the profile, the plug-ins and the workers."""
+        workers: list[NoteMessage] = [
+            {"title": f"A worker is left out: {trouble.title}", "remedy": trouble.remedy}
+            for trouble in self.workers.troubles
+        ]
+        return self.profiles.notes + self._plugin_notes + workers
 
     @property
     def paused(self) -> str | None:

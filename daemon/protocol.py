@@ -33,6 +33,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     tensorrt_precision: str
     enable_amp: bool
     cudnn_benchmark: bool
+    memory_megabytes: int | None = None
+    """Of each GPU, what the worker may take; None: what is free."""
     avoid: tuple[str, ...] = ()
     """Runtimes that brought a device into a state from which only a new process recovers: not to be tried again."""
 

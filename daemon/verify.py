@@ -59,7 +59,7 @@ def judge(name: str, settings: Settings) -> list[NetworkJudgement]:
         config_folders=paths.config_folders,
         thumbnails=paths.thumbnails,
         threads=settings.processing.workers,
-        policy=policy_of(settings.analysis.ml_models),
+        policy=policy_of(settings),
     )
     judgements: list[NetworkJudgement] = []
     for ref in networks_of(name, resources):

@@ -150,6 +150,7 @@ def resources_of(setup: Setup) -> Resources:
             tensorrt_precision=setup.tensorrt_precision,
             enable_amp=setup.enable_amp,
             cudnn_benchmark=setup.cudnn_benchmark,
+            memory_megabytes=setup.memory_megabytes,
             avoid=setup.avoid,
         ),
     )

@@ -19,6 +19,8 @@ class RunPolicy:
     """"fp16" or "int8"."""
     enable_amp: bool = True
     cudnn_benchmark: bool = True
+    memory_megabytes: int | None = None
+    """Of each GPU, what this process may take; None: what is free."""
     avoid: tuple[str, ...] = ()
     """Runtimes that brought a device into a state from which only a new process recovers: not to be tried again."""
 

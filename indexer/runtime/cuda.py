@@ -63,6 +63,7 @@ class CudaFp32:
         del directory
         import torch  # noqa: PLC0415 - the service must not load it
 
+        limit_memory(resources)
         torch.backends.cudnn.benchmark = resources.policy.cudnn_benchmark
         return TorchEngine(
             network.load(),
@@ -114,6 +115,7 @@ class CudaCompiled(CudaFp16):
         del directory
         import torch  # noqa: PLC0415 - the service must not load it
 
+        limit_memory(resources)
         # Compiled kernels are code: the compiler's own default is a folder under /tmp with a known name.
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(resources.model_cache / "engines" / "inductor")
         torch.backends.cudnn.benchmark = resources.policy.cudnn_benchmark
@@ -150,6 +152,21 @@ def missing_gpu(resources: Resources) -> tuple[str, str] | None:
 def device_of(resources: Resources) -> str:
     """The GPU that the settings ask for, as PyTorch names it."""
     return "cuda" if resources.policy.device == "auto" else resources.policy.device
+
+
+def limit_memory(resources: Resources) -> None:
+    """Keep PyTorch's allocator within the memory that the settings allow; what does not fit is OutOfDeviceMemory.
+
+    The CUDA context itself, some hundred megabytes, is not counted.
+    """
+    megabytes = resources.policy.memory_megabytes
+    if megabytes is None:
+        return
+    import torch  # noqa: PLC0415 - the service must not load it
+
+    index = torch.device(device_of(resources)).index or 0
+    total = torch.cuda.get_device_properties(index).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, (megabytes << 20) / total), index)
 
 
 def gpu_info(runtime: str, precision: str, resources: Resources) -> EngineInfo:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from config.errors import ModelError
 from indexer.models.resources import Resources
 from indexer.records import Refusal
-from indexer.runtime.cuda import device_of, device_recipe, example_tensors, gpu_info, missing_gpu
+from indexer.runtime.cuda import device_of, device_recipe, example_tensors, gpu_info, limit_memory, missing_gpu
 from indexer.runtime.engines import Engine
 from indexer.runtime.network import Arrays, Network
 from indexer.runtime.torch_engine import PIECE, TorchEngine
@@ -89,6 +89,7 @@ class TensorRTFp16:
         del network
         import torch_tensorrt  # noqa: PLC0415 - only where it serves
 
+        limit_memory(resources)
         try:
             module: torch.nn.Module = torch_tensorrt.load(str(directory / ENGINE)).module()
         except (RuntimeError, ValueError, OSError) as error:
