@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 FILE_NAME: Final = "batch-sizes.json"
 
 MOST_ITEMS: Final = 512
+MOST_ITEMS_ON_CPU: Final = 32
+"""A GPU says when its memory is full; a processor takes everybody's, until the kernel ends the worker. On few cores a
+larger batch is hardly faster."""
+
 MOST_BYTES: Final = 256 << 20
 """Of one batch's inputs: twice as much waits in memory, prepared, while the batch runs."""
 
@@ -136,9 +140,11 @@ class BatchRunner:
 
     def _measure(self) -> int:
         """The smallest batch that is nearly as fast, per item, as the fastest. Raises OutOfDeviceMemory: none fits."""
+        info = self._slot.info
+        most = MOST_ITEMS_ON_CPU if info.device == "CPU" else MOST_ITEMS
         rates: dict[int, float] = {}
         size, misses = 1, 0
-        while size <= MOST_ITEMS and misses < PATIENCE:
+        while size <= most and misses < PATIENCE:
             batch = self._example(size)
             try:
                 seconds = self._seconds(batch)
@@ -153,7 +159,6 @@ class BatchRunner:
             size *= 2
         best = max(rates.values())
         chosen = min(size for size, rate in rates.items() if rate * GAIN >= best)
-        info = self._slot.info
         logger.info("batches of %d: %.1f a second (%s, %s)", chosen, rates[chosen], self._model_key, info.runtime)
         return chosen
 
