@@ -35,6 +35,7 @@ COMMANDS = {
     "tag": "daemon.ask",
     "save": "daemon.ask",
     "index": "daemon.commands",
+    "bench": "daemon.bench",
     "run": "daemon.commands",
     "retry": "daemon.commands",
     "doctor": "daemon.commands",

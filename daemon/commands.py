@@ -41,6 +41,11 @@ def add_parsers(subparsers: SubParsers) -> None:
         "paths", nargs="*", type=Path, metavar="PATH", help="folders or photos (default: the folders of the settings)"
     )
     index.add_argument("--json", action="store_true", help="print one JSON object at the end")
+    index.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="let a Ray cluster do the work (HOST:PORT, or auto); the files must have the same paths on its machines",
+    )
 
     about = (
         "Run the service in the foreground: watch these folders and those of the settings, index what appears, "
@@ -87,6 +92,8 @@ def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
     if not paths:
         raise NoSuchPath("There is nothing to index.", "Name folders: `reverie index ~/Pictures`.")
     began = time.monotonic()
+    if args.ray is not None:
+        return _index_here(args, out, settings, paths, began)  # a service that runs holds the library, and is named
     client = Client(settings.paths.socket, timeout=settings.socket.timeout_seconds)
     messages = cast(Iterator[ProgressMessage], client.stream("/v1/index", {"paths": paths}))
     try:
@@ -108,10 +115,11 @@ def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths
     from daemon.indexing import Indexing  # noqa: PLC0415
     from daemon.lock import LibraryLock  # noqa: PLC0415
     from daemon.progress_bar import ProgressBar  # noqa: PLC0415
+    from daemon.setup import employ_cluster  # noqa: PLC0415
 
     _log_to_stderr(logging.WARNING, {})
     with LibraryLock(settings.paths.lock):
-        indexing = Indexing(settings)
+        indexing = Indexing(settings, workforce=None if args.ray is None else employ_cluster(settings, args.ray))
         try:
             with interruptible() as interrupted, ProgressBar() as bar:
                 for path in paths:
