@@ -1,0 +1,207 @@
+"""`reverie models`: what is listed, pulled and used; and that searches go on while the models change."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from config.errors import NoService, ServiceError
+from search.client import Client
+from tests.e2e.driver import Reverie
+from tests.e2e.test_index_command import make_many
+from tests.tiny_models import DIMENSION, list_entry, save_dual_encoder
+
+PHOTOS = 40
+QUICK = {"REVERIE_WATCH__QUIET_SECONDS": "0.1", "REVERIE_PROCESSING__MAX_WAIT_SECONDS": "0.1"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "photos"
+    make_many(folder, PHOTOS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A configuration folder whose list knows the profile "tiny", and a folder with its model's files."""
+    folder = tmp_path_factory.mktemp("tiny")
+    model = save_dual_encoder("clip", folder / "files" / "tiny-clip")
+    stages = [f"{task}:tiny-clip" for task in ("embedding", "labels", "aesthetic")]
+    listed = {
+        "models": {"tiny-clip": list_entry(model)},
+        "profiles": {"tiny": {"about": "For tests.", "stages": stages}},
+    }
+    (folder / "conf" / "reverie").mkdir(parents=True)
+    (folder / "conf" / "reverie" / "models.yaml").write_text(yaml.safe_dump(listed))
+    return folder / "conf", folder / "files"
+
+
+@pytest.fixture
+def reverie(make_reverie: Callable[..., Reverie], tiny: tuple[Path, Path]) -> Reverie:
+    return make_reverie(**QUICK, XDG_CONFIG_HOME=str(tiny[0]))
+
+
+@pytest.fixture
+def installed(reverie: Reverie, tiny: tuple[Path, Path]) -> Reverie:
+    """The program with the tiny model pulled."""
+    finished = reverie.run("models", "pull", "tiny", "--from", tiny[1])
+    assert finished.returncode == 0, finished.stderr
+    return reverie
+
+
+class Asker:
+    """Asks the service one question after the other, and remembers every answer that was not the whole library."""
+
+    def __init__(self, reverie: Reverie, count: int) -> None:
+        self._client = Client(reverie.library / "run" / "reverie.sock")
+        self._count = count
+        self._end = threading.Event()
+        self.answers = 0
+        self.refused = 0
+        self.wrong: list[Any] = []
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> Asker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._end.is_set():
+            try:
+                answer = self._client.get("/v1/search", {"q": "a cat on a table", "all": 1, "limit": 1000})
+            except (NoService, ServiceError):
+                self.refused += 1  # killed, or not there yet
+                time.sleep(0.02)
+                continue
+            self.answers += 1
+            time.sleep(0.02)  # the service has other work, too
+            if len(answer["results"]) != self._count:
+                self.wrong.append(len(answer["results"]))
+
+
+def progress_of(reverie: Reverie) -> Any:
+    return reverie.json("models")["change"]
+
+
+def begin(reverie: Reverie, profile: str) -> None:
+    """Order a change, and leave at once as somebody does who presses Ctrl-C."""
+    next(Client(reverie.library / "run" / "reverie.sock").stream("/v1/models/use", {"profile": profile}))
+
+
+def states(reverie: Reverie) -> dict[str, str]:
+    return {profile["name"]: profile["state"] for profile in reverie.json("models")["profiles"]}
+
+
+def spaces(reverie: Reverie) -> dict[str, int]:
+    vectors: dict[str, int] = reverie.json("status")["vectors"]
+    return {space.partition("@")[0]: count for space, count in vectors.items()}
+
+
+def test_a_profile_is_listed_pulled_and_then_ready(reverie: Reverie, tiny: tuple[Path, Path]) -> None:
+    assert states(reverie) | {"builtin": "in use", "tiny": "not installed"} == states(reverie)
+    shown = reverie.run("models").stdout
+    assert "`reverie models pull tiny`" in shown
+    refused = reverie.run("models", "use", "tiny")
+    assert refused.returncode == 3
+    assert "reverie models pull tiny" in refused.stderr
+    assert not reverie.library.exists()
+
+    pulled = reverie.run("models", "pull", "tiny", "--from", tiny[1])
+    assert (pulled.returncode, pulled.stdout) == (0, "tiny-clip is installed.\n")
+    assert states(reverie)["tiny"] == "ready"
+    again = reverie.run("models", "pull", "tiny-clip", "--from", "/nowhere")
+    assert (again.returncode, again.stdout) == (0, "tiny-clip is installed already.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        (["use", "nothing"], 2, "nothing is not the name of a profile."),
+        (["use", "tiny-clip"], 2, "tiny-clip is a model, not a profile."),
+        (["pull", "tiny", "--from", "/nowhere"], 3, "/nowhere does not hold all of tiny-clip"),
+        (["verify", "nothing"], 2, "There is no profile or model 'nothing'."),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    make_reverie: Callable[..., Reverie],
+    tiny: tuple[Path, Path],
+    arguments: list[str],
+    status: int,
+    complaint: str,
+) -> None:
+    reverie = make_reverie(XDG_CONFIG_HOME=str(tiny[0]))
+    finished = reverie.run("models", *arguments)
+    assert finished.returncode == status
+    assert complaint in finished.stderr
+    assert not (reverie.library / "catalog.sqlite3").exists()
+
+
+def test_the_service_changes_the_models_while_it_answers(installed: Reverie, photos: Path) -> None:
+    installed.start(photos)
+    installed.eventually(lambda: installed.json("status")["counts"]["done"] == PHOTOS and installed.idle(), within=30)
+    cost = installed.json("models", "use", "tiny", "--dry-run")
+    assert cost["photos"] == PHOTOS
+    assert cost["vector_bytes"] == PHOTOS * 2 * DIMENSION
+    assert cost["drops"] == ["concepts"]
+    assert states(installed)["builtin"] == "in use"
+
+    with Asker(installed, PHOTOS) as asker:
+        begin(installed, "tiny")
+        second = installed.run("models", "use", "builtin")
+        if progress_of(installed) is not None:
+            assert second.returncode == 2
+            assert "reverie models cancel" in second.stderr
+        finished = installed.run("models", "use", "tiny")
+        assert finished.returncode == 0, finished.stderr
+        installed.eventually(lambda: spaces(installed) == {"tiny-clip": PHOTOS}, within=20)
+        status = installed.json("status")
+    assert asker.wrong == []
+    assert asker.refused == 0
+    assert asker.answers > 10
+    assert status["profile"] == "tiny"
+    [network] = [stage for stage in status["stages"] if stage["stage"] == "embedding:tiny-clip"]
+    assert network["runtime"]
+    assert network["batch_size"] >= 1
+    assert not [path for path in installed.library.glob("vectors-*") if "tiny-clip" not in path.name]
+    assert installed.run("models", "use", "tiny").stdout == "The profile tiny is in use already.\n"
+
+
+def test_a_change_is_cancelled_and_the_old_profile_goes_on(installed: Reverie, photos: Path) -> None:
+    installed.start(photos)
+    installed.eventually(lambda: installed.json("status")["counts"]["done"] == PHOTOS and installed.idle(), within=30)
+    with Asker(installed, PHOTOS) as asker:
+        begin(installed, "tiny")
+        cancelled = installed.run("models", "cancel")
+    assert cancelled.stdout == "The change to the profile tiny is stopped.\n"
+    assert asker.wrong == []
+    assert states(installed)["builtin"] == "in use"
+    installed.eventually(lambda: set(spaces(installed)) == {"conse-efficientnet-lite0-minilm-l6-v2/1"}, within=20)
+    assert installed.run("models", "cancel").stdout == "No change is in progress.\n"
+
+
+def test_without_a_service_the_command_works_itself_and_index_goes_on(installed: Reverie, photos: Path) -> None:
+    assert installed.json("index", photos)["done"] == PHOTOS
+    command = [*installed.program, "models", "use", "tiny"]
+    with subprocess.Popen(command, env=installed.environment, stderr=subprocess.PIPE, text=True) as running:
+        installed.eventually(lambda: progress_of(installed) is not None or running.poll() is not None, within=30)
+        running.send_signal(signal.SIGKILL)
+    assert len(installed.found("a cat on a table", "--all", "--limit", "1000")) == PHOTOS
+    assert installed.run("index", photos).returncode == 0
+    assert states(installed)["tiny"] == "in use"
+    assert len(installed.found("a cat on a table", "--all", "--limit", "1000")) == PHOTOS
+    back = installed.run("models", "use", "builtin")
+    assert back.stdout.startswith("Searches are answered by the profile builtin now")
+    assert set(spaces(installed)) == {"conse-efficientnet-lite0-minilm-l6-v2/1"}
