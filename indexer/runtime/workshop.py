@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 _BUILD_SECONDS = 3600
 """After this a build hangs. TensorRT takes minutes; a large network on a slow processor may too."""
+_SHORTAGE = ("no space left", "out of memory", "allocate memory", "bad_alloc")
+"""Lower case, in a library's own words: not the runtime's fault, and gone another time."""
 _PROJECT = Path(__file__).resolve().parents[2]
 _SHARED_CODE = ("build.py", "gate.py", "parity.py", "torch_engine.py")
 
@@ -179,6 +181,8 @@ class Workshop:
                 "It is tried again at the next start; if it happens again, the machine may be short of memory.",
             )
         last = hangs or (lines[-1] if lines else f"exit status {status}")
+        if any(words in last.lower() for words in _SHORTAGE):
+            raise ModelError(f"Building {runtime.title} failed: {last}", "Free some memory and disk space.")
         logger.error("building %s for %s failed:\n%s", runtime.title, self.network.name, "\n".join(lines))
         for path in directory.iterdir() if build else ():
             path.unlink()
