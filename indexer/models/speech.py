@@ -7,12 +7,11 @@ be stretched over what was left out.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,8 @@ from indexer.models.store import Store
 from indexer.models.weights import WHISPER_TINY_EN
 from indexer.records import RuntimeReport, Transcript, Utterance, Word
 
+OPENAI = "openai-whisper"
+"""The other engine's name."""
 RATE = 16_000
 """Samples a second."""
 LONGEST = 28.0
@@ -62,6 +63,8 @@ class Recogniser(Protocol):
     """"faster-whisper 1.2.1"."""
     device: str
     precision: str
+    batch_size: int
+    """Stretches that are decoded together."""
 
     def hear(self, sound: NDArray[np.float32], spans: Sequence[Span]) -> Heard:
         """What is said in each stretch of a sound; there is at least one."""
@@ -83,7 +86,7 @@ class SpeechModel:
             device=self._recogniser.device,
             runtime=self._recogniser.runtime,
             precision=self._recogniser.precision,
-            batch_size=BATCH,
+            batch_size=self._recogniser.batch_size,
         )
 
     def transcribe(self, sound: NDArray[np.float32]) -> Transcript:
@@ -105,11 +108,13 @@ def load(entry: ModelEntry, resources: Resources) -> SpeechModel:
     engine = str(entry.options.get("engine", FasterWhisper.name))
     if engine == FasterWhisper.name:
         return SpeechModel(FasterWhisper(folder, resources), model=entry.name)
-    if engine == OpenAiWhisper.name:
+    if engine == OPENAI:
+        from indexer.models.openai_whisper import OpenAiWhisper  # noqa: PLC0415 - it imports this module
+
         return SpeechModel(OpenAiWhisper(folder, resources), model=entry.name)
     raise ModelError(
         f'The model {entry.name} wants the engine "{engine}", which is not known.',
-        f"Name {FasterWhisper.name} or {OpenAiWhisper.name} in its options.",
+        f"Name {FasterWhisper.name} or {OPENAI} in its options.",
     )
 
 
@@ -141,14 +146,11 @@ def joined(spans: Sequence[Span]) -> list[Span]:
     return result
 
 
-BATCH = 8
-"""Stretches that are decoded together: on CPU as quick as more, in a quarter of the memory of 32."""
-
-
 class FasterWhisper:
     """CTranslate2, by faster-whisper."""
 
     name = "faster-whisper"
+    batch_size = 8
 
     def __init__(self, folder: Path, resources: Resources) -> None:
         """`folder`: a Whisper model in CTranslate2's form. Raises ModelError if it cannot be loaded."""
@@ -184,88 +186,34 @@ class FasterWhisper:
             vad_filter=False,
             temperature=0.0,
             beam_size=5,
-            batch_size=BATCH,
+            batch_size=self.batch_size,
             word_timestamps=True,
             without_timestamps=False,
         )
         utterances = tuple(
-            _utterance(
+            utterance_of(
                 segment.text,
                 segment.avg_logprob,
-                [_word(word.word, word.start, word.end, word.probability) for word in segment.words or ()],
+                [word_of(word.word, word.start, word.end, word.probability) for word in segment.words or ()],
             )
             for segment in segments
-            if _is_speech(segment.no_speech_prob, segment.avg_logprob, segment.compression_ratio) and segment.words
+            if is_speech(segment.no_speech_prob, segment.avg_logprob, segment.compression_ratio) and segment.words
         )
         return Heard(info.language, float(info.language_probability), utterances)
 
 
-class OpenAiWhisper:
-    """OpenAI's own package, on PyTorch. Not run on the machines of this project, which have no room for it."""
-
-    name = "openai-whisper"
-    precision = "fp32"
-
-    def __init__(self, folder: Path, resources: Resources) -> None:
-        """`folder`: holds one checkpoint, `*.pt`. Raises ModelError if the package or the file is missing."""
-        if importlib.util.find_spec("whisper") is None:
-            raise ModelError(
-                f"The model {folder.name} needs openai-whisper, which is not installed.",
-                "Install it: pip install 'reverie-media[whisper]'",
-            )
-        checkpoint = next(iter(sorted(folder.glob("*.pt"))), None)
-        if checkpoint is None:
-            raise ModelError(
-                f"There is no checkpoint (*.pt) in {folder}.", f"Name its file in the entry {folder.name}, and pull it."
-            )
-        import torch  # noqa: PLC0415 - the service must not load it
-        import whisper  # noqa: PLC0415
-
-        wanted = resources.policy.device
-        if wanted == "auto":
-            wanted = "cuda" if torch.cuda.is_available() else "cpu"
-        self.runtime = f"{self.name} {whisper.__version__}"
-        self.device = wanted.upper()
-        self._model: Any = whisper.load_model(str(checkpoint), device=wanted)
-
-    def hear(self, sound: NDArray[np.float32], spans: Sequence[Span]) -> Heard:
-        """As a `Recogniser`. The language is that of the first stretch."""
-        language: str | None = None
-        utterances: list[Utterance] = []
-        for span in spans:
-            found = self._model.transcribe(
-                sound[span.start : span.end],
-                language=language,
-                temperature=0.0,
-                beam_size=5,
-                word_timestamps=True,
-                condition_on_previous_text=False,
-                fp16=self.device != "CPU",
-            )
-            language = str(found["language"])
-            offset = span.start / RATE
-            for segment in found["segments"]:
-                words = [
-                    _word(word["word"], offset + word["start"], offset + word["end"], word["probability"])
-                    for word in segment["words"]
-                ]
-                measures = segment["no_speech_prob"], segment["avg_logprob"], segment["compression_ratio"]
-                if words and _is_speech(*measures):
-                    utterances.append(_utterance(segment["text"], segment["avg_logprob"], words))
-        # It names the language it heard, not how sure it is.
-        return Heard(language or "en", 1.0, tuple(utterances))
-
-
-def _is_speech(no_speech: float, log_probability: float, compression: float) -> bool:
+def is_speech(no_speech: float, log_probability: float, compression: float) -> bool:
+    """Whether a segment passes Whisper's own limits."""
     silent = no_speech > _NO_SPEECH and log_probability < _LOG_PROBABILITY
     return not silent and compression <= _COMPRESSION
 
 
-def _word(text: str, start: float, end: float, probability: float) -> Word:
-    """Plain numbers: the engines give NumPy's."""
+def word_of(text: str, start: float, end: float, probability: float) -> Word:
+    """A word in plain numbers: the engines give NumPy's."""
     return Word(text.strip(), float(start), float(end), float(probability))
 
 
-def _utterance(text: str, log_probability: float, words: Sequence[Word]) -> Utterance:
+def utterance_of(text: str, log_probability: float, words: Sequence[Word]) -> Utterance:
+    """A segment of at least one word; `log_probability` is the mean over its tokens."""
     confidence = min(1.0, math.exp(log_probability))
     return Utterance(text.strip(), words[0].start, words[-1].end, confidence, tuple(words))

@@ -114,7 +114,7 @@ def test_short_pauses_stay_and_long_ones_part() -> None:
 def test_the_other_engine_is_named_with_its_command_where_it_is_missing(tmp_path: Path) -> None:
     folder = tmp_path / "whisper"
     folder.mkdir()
-    (folder / "tiny.pt").write_bytes(b"weights")
+    (folder / "model.safetensors").write_bytes(b"weights")
     installed = tiny_tasks.install("w", "speech", folder, tmp_path / "models", engine="openai-whisper")
     with pytest.raises(ModelError) as caught:
         load(installed, tiny_tasks.resources(tmp_path))

@@ -1,0 +1,134 @@
+"""Whisper on PyTorch by OpenAI's own package, with weights from a safetensors file in transformers' layout.
+
+The package's own checkpoints are pickles, which can hold code; the same weights are published as safetensors, under
+other names.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.errors import ModelError
+from indexer.models.canvas import CONFIG, read_settings
+from indexer.models.resources import Resources
+from indexer.models.speech import RATE, Heard, Span, is_speech, utterance_of, word_of
+from indexer.records import Utterance
+
+WEIGHTS = "model.safetensors"
+
+_DIMENSIONS = {
+    "n_mels": "num_mel_bins",
+    "n_audio_ctx": "max_source_positions",
+    "n_audio_state": "d_model",
+    "n_audio_head": "encoder_attention_heads",
+    "n_audio_layer": "encoder_layers",
+    "n_vocab": "vocab_size",
+    "n_text_ctx": "max_target_positions",
+    "n_text_state": "d_model",
+    "n_text_head": "decoder_attention_heads",
+    "n_text_layer": "decoder_layers",
+}
+
+_RENAMED = (
+    ("model.", ""),
+    ("encoder.layer_norm.", "encoder.ln_post."),
+    ("decoder.layer_norm.", "decoder.ln."),
+    (".embed_positions.weight", ".positional_embedding"),
+    (".embed_tokens.", ".token_embedding."),
+    (".layers.", ".blocks."),
+    (".self_attn_layer_norm.", ".attn_ln."),
+    (".encoder_attn_layer_norm.", ".cross_attn_ln."),
+    (".final_layer_norm.", ".mlp_ln."),
+    (".self_attn.", ".attn."),
+    (".encoder_attn.", ".cross_attn."),
+    (".q_proj.", ".query."),
+    (".k_proj.", ".key."),
+    (".v_proj.", ".value."),
+    (".out_proj.", ".out."),
+    (".fc1.", ".mlp.0."),
+    (".fc2.", ".mlp.2."),
+)
+"""In this order: transformers' names to OpenAI's."""
+
+
+class OpenAiWhisper:
+    """OpenAI's package as a `Recogniser`."""
+
+    precision = "fp32"
+    batch_size = 1
+
+    def __init__(self, folder: Path, resources: Resources) -> None:
+        """`folder`: a Whisper model as transformers saves it. Raises ModelError if it, or the package, is missing."""
+        if importlib.util.find_spec("whisper") is None:
+            raise ModelError(
+                f"The model {folder.name} needs openai-whisper, which is not installed.",
+                "Install it: pip install 'reverie-media[whisper]'",
+            )
+        import torch  # noqa: PLC0415 - the service must not load it
+        import whisper  # noqa: PLC0415
+
+        device = resources.policy.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.runtime = f"openai-whisper {whisper.__version__}"
+        self.device = device.upper()
+        self._model = load_weights(folder).to(device)
+
+    def hear(self, sound: NDArray[np.float32], spans: Sequence[Span]) -> Heard:
+        """As a `Recogniser`. The language is that of the first stretch."""
+        language: str | None = None
+        utterances: list[Utterance] = []
+        for span in spans:
+            found = self._model.transcribe(
+                sound[span.start : span.end],
+                language=language,
+                temperature=0.0,
+                beam_size=5,
+                word_timestamps=True,
+                condition_on_previous_text=False,
+                fp16=False,
+            )
+            language = str(found["language"])
+            offset = span.start / RATE
+            for segment in found["segments"]:
+                words = [
+                    word_of(word["word"], offset + word["start"], offset + word["end"], word["probability"])
+                    for word in segment["words"]
+                ]
+                measures = segment["no_speech_prob"], segment["avg_logprob"], segment["compression_ratio"]
+                if words and is_speech(*measures):
+                    utterances.append(utterance_of(segment["text"], segment["avg_logprob"], words))
+        # It names the language it heard, not how sure it is.
+        return Heard(language or "en", 1.0, tuple(utterances))
+
+
+def load_weights(folder: Path) -> Any:
+    """A `whisper.model.Whisper` with a folder's weights. Raises ModelError if they are missing or do not fit."""
+    from safetensors import SafetensorError  # noqa: PLC0415
+    from safetensors.torch import load_file  # noqa: PLC0415 - loads torch
+    from whisper.model import ModelDimensions, Whisper  # noqa: PLC0415
+
+    config = read_settings(folder, CONFIG)
+    try:
+        model = Whisper(ModelDimensions(**{ours: int(config[theirs]) for ours, theirs in _DIMENSIONS.items()}))
+        weights = {_renamed(name): tensor for name, tensor in load_file(folder / WEIGHTS).items()}
+        weights.pop("proj_out.weight", None)
+        model.load_state_dict(weights)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(
+            f"openai-whisper cannot load the model in {folder}: {str(error).splitlines()[0]}",
+            f"Pull the model {folder.name} again, or choose another.",
+        ) from error
+    return model.eval()
+
+
+def _renamed(name: str) -> str:
+    for theirs, ours in _RENAMED:
+        name = name.replace(theirs, ours)
+    return name
