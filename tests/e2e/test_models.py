@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -14,12 +12,16 @@ import pytest
 import yaml
 
 from config.errors import NoService, ServiceError
+from indexer.models.listing import load_list, plan_for
+from indexer.models.store import Store
+from search.catalog import Catalog
 from search.client import Client
 from tests.e2e.driver import Reverie
 from tests.e2e.test_index_command import make_many
 from tests.tiny_models import DIMENSION, list_entry, save_dual_encoder
 
 PHOTOS = 40
+BUILTIN = "conse-efficientnet-lite0-minilm-l6-v2/1"
 QUICK = {"REVERIE_WATCH__QUIET_SECONDS": "0.1", "REVERIE_PROCESSING__MAX_WAIT_SECONDS": "0.1"}
 
 
@@ -160,6 +162,12 @@ def test_the_service_changes_the_models_while_it_answers(installed: Reverie, pho
 
     with Asker(installed, PHOTOS) as asker:
         begin(installed, "tiny")
+        assert Client(installed.library / "run" / "reverie.sock").post("/v1/models/cancel", {}) == {"cancelled": "tiny"}
+        assert states(installed)["builtin"] == "in use"
+        installed.eventually(lambda: spaces(installed) == {BUILTIN: PHOTOS}, within=20)
+        assert installed.run("models", "cancel").stdout == "No change is in progress.\n"
+
+        begin(installed, "tiny")
         second = installed.run("models", "use", "builtin")
         if progress_of(installed) is not None:
             assert second.returncode == 2
@@ -179,29 +187,26 @@ def test_the_service_changes_the_models_while_it_answers(installed: Reverie, pho
     assert installed.run("models", "use", "tiny").stdout == "The profile tiny is in use already.\n"
 
 
-def test_a_change_is_cancelled_and_the_old_profile_goes_on(installed: Reverie, photos: Path) -> None:
-    installed.start(photos)
-    installed.eventually(lambda: installed.json("status")["counts"]["done"] == PHOTOS and installed.idle(), within=30)
-    with Asker(installed, PHOTOS) as asker:
-        begin(installed, "tiny")
-        cancelled = installed.run("models", "cancel")
-    assert cancelled.stdout == "The change to the profile tiny is stopped.\n"
-    assert asker.wrong == []
-    assert states(installed)["builtin"] == "in use"
-    installed.eventually(lambda: set(spaces(installed)) == {"conse-efficientnet-lite0-minilm-l6-v2/1"}, within=20)
-    assert installed.run("models", "cancel").stdout == "No change is in progress.\n"
-
-
-def test_without_a_service_the_command_works_itself_and_index_goes_on(installed: Reverie, photos: Path) -> None:
+def test_without_a_service_a_change_is_cancelled_or_goes_on_with_the_next_index(
+    installed: Reverie, photos: Path, tiny: tuple[Path, Path]
+) -> None:
     assert installed.json("index", photos)["done"] == PHOTOS
-    command = [*installed.program, "models", "use", "tiny"]
-    with subprocess.Popen(command, env=installed.environment, stderr=subprocess.PIPE, text=True) as running:
-        installed.eventually(lambda: progress_of(installed) is not None or running.poll() is not None, within=30)
-        running.send_signal(signal.SIGKILL)
-    assert len(installed.found("a cat on a table", "--all", "--limit", "1000")) == PHOTOS
+    begin_without_a_service(installed, tiny)
+    assert f"Changing to tiny: 0 of {PHOTOS} photos." in installed.run("models").stdout
+    assert installed.run("models", "cancel").stdout == "The change to the profile tiny is stopped.\n"
+
+    begin_without_a_service(installed, tiny)
     assert installed.run("index", photos).returncode == 0
     assert states(installed)["tiny"] == "in use"
     assert len(installed.found("a cat on a table", "--all", "--limit", "1000")) == PHOTOS
     back = installed.run("models", "use", "builtin")
     assert back.stdout.startswith("Searches are answered by the profile builtin now")
-    assert set(spaces(installed)) == {"conse-efficientnet-lite0-minilm-l6-v2/1"}
+    assert spaces(installed) == {BUILTIN: PHOTOS}
+
+
+def begin_without_a_service(reverie: Reverie, tiny: tuple[Path, Path]) -> None:
+    """What `reverie models use tiny` leaves when it is killed at once."""
+    store, lists = Store(reverie.library / "models"), [tiny[0] / "reverie"]
+    catalog = Catalog(reverie.library)
+    catalog.begin(plan_for("tiny", load_list(lists), store, lists))
+    catalog.close()
