@@ -41,6 +41,8 @@ from indexer.media.photo import Photo, decode_photo
 from indexer.models.builtin import load_concept_model
 from indexer.models.concept_stage import BATCH_SIZE
 from indexer.models.concepts import ConceptModel
+from indexer.records import Plan
+from search.catalog import Catalog
 
 RCLIP_SHARE = 3
 """rclip's method is run on one photo of so many."""
@@ -114,11 +116,16 @@ def measure(paths: Sequence[Path], rounds: int, scratch: Path) -> dict[str, Any]
     }
 
 
-def ours(paths: Sequence[Path], settings: Settings, *, before: Sequence[Path] = ()) -> float:
+def ours(paths: Sequence[Path], settings: Settings, *, before: Sequence[Path] = (), plan: Plan | None = None) -> float:
     """Seconds per photo of the real line, from a folder of these photos to the last stored result.
 
-    With the photos `before` indexed first, so that the worker is there, and their time not counted.
+    With the photos `before` indexed first, so that the worker is there, and their time not counted. `plan` is of the
+    profile to use; None: the builtin one.
     """
+    if plan is not None:
+        catalog = Catalog(settings.paths.library)
+        catalog.activate(plan)
+        catalog.close()
     indexing = Indexing(settings)
     if before:
         indexing.intake.scan(str(before[0].parent))
