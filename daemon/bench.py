@@ -23,7 +23,6 @@ from config.settings import Settings, load
 from daemon.ignore import IgnoreRules
 from daemon.protocol import Assignment, Done, Refused
 from daemon.tree import walk
-from indexer.media.formats import is_photo
 
 if TYPE_CHECKING:
     from config.commands import SubParsers
@@ -279,6 +278,8 @@ def _library(settings: Settings, count: int) -> tuple[Plan, list[Path]]:
 
 def _photos_in(folder: Path, count: int, watch: Watch) -> list[Path]:
     """The first photos of a folder, as a scan would meet them. Raises NoPhotos."""
+    from indexer.media.formats import is_photo  # noqa: PLC0415 - Pillow must not slow every command's start
+
     if not folder.is_dir():
         raise NoPhotos(f"There is no folder {folder}.", "Check the name.")
     root = os.path.abspath(folder)
