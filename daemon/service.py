@@ -39,6 +39,9 @@ TROUBLE_SECONDS = 30.0
 IDLE_SECONDS = 2.0
 """How often the line looks for work that nobody announced: files that wait for another attempt."""
 
+CHANGE_SECONDS = 0.2
+"""The same while a profile is changed: what is prepared in the background ends without a word."""
+
 STATUS_SECONDS = 5.0
 """How often systemd is told what we are doing."""
 
@@ -276,7 +279,7 @@ class Service:
                     rest_until = time.monotonic() + TROUBLE_SECONDS
             if not busy:
                 self._indexing.answers.rest(self._settings.processing.idle_seconds)
-                self._indexing.wait(IDLE_SECONDS)
+                self._indexing.wait(IDLE_SECONDS if self._indexing.profiles.building is None else CHANGE_SECONDS)
 
     def _tell(self) -> None:
         """Tell systemd what we are doing, and that we are alive while we are."""

@@ -14,7 +14,6 @@ from config.settings import Settings
 from config.version import DISTRIBUTION
 from daemon.checks import Check, Level
 from indexer.models import weights
-from indexer.plugins import find_plugins
 
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 
@@ -90,6 +89,8 @@ def check_extras(_: Settings) -> Iterator[Check]:
 
 def check_plugins(_: Settings) -> Iterator[Check]:
     """Stages that other packages bring."""
+    from indexer.plugins import find_plugins  # noqa: PLC0415 - brings numpy, and every command imports this module
+
     found = find_plugins()
     if found.stages:
         yield Check("plug-ins", Level.OK, f"stages: {', '.join(found.stages)}")
