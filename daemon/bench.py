@@ -278,8 +278,6 @@ def _library(settings: Settings, count: int) -> tuple[Plan, list[Path]]:
 
 def _photos_in(folder: Path, count: int, watch: Watch) -> list[Path]:
     """The first photos of a folder, as a scan would meet them. Raises NoPhotos."""
-    from indexer.media.formats import is_photo  # noqa: PLC0415 - brings Pillow, and every command imports this module
-
     from indexer.media.formats import is_photo  # noqa: PLC0415 - Pillow must not slow every command's start
 
     if not folder.is_dir():
