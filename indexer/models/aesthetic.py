@@ -7,39 +7,27 @@ about how; against its opposite, what both have in common cancels.
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.models.listing import ModelEntry, space_of, stage_revision
 from indexer.models.resources import Resources
 from indexer.models.store import Store
-from indexer.models.text_tower import load_tower
+from indexer.models.text_tower import PROMPTS, SETTINGS, TowerSettings, obtain_tower
 from indexer.records import RuntimeReport, Space
 from indexer.stage import Findings
-
-PAIRS: Final = (
-    ("Good photo.", "Bad photo."),
-    ("Beautiful photo.", "Ugly photo."),
-    ("Sharp photo.", "Blurry photo."),
-    ("Colorful photo.", "Dull photo."),
-    ("A professional photograph.", "A careless snapshot."),
-)
-"""The first is the paper's for quality; the next ones judge the look by its method, with words of our own. The score is
-the mean over the pairs. How well it agrees with people's taste was not measured here."""
 
 
 def load(stage_name: str, entry: ModelEntry, resources: Resources) -> AestheticStage:
     """The stage "aesthetic:MODEL". Raises ModelError as `load_tower` does."""
     store = Store(resources.models)
-    tower = load_tower(entry, resources)
+    tower = obtain_tower(entry, resources)
     return AestheticStage(
         stage_name,
         stage_revision(stage_name, entry, store, resources.config_folders),
         space_of(entry, store),
-        tower.encode_all([prompt for pair in PAIRS for prompt in pair]),
-        tower.settings.logit_scale,
+        np.load(tower / PROMPTS, allow_pickle=False),
+        TowerSettings.read(tower / SETTINGS).logit_scale,
     )
 
 

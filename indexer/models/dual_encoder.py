@@ -14,14 +14,12 @@ from config.errors import ModelError
 from indexer.models.listing import ModelEntry, space_of, stage_revision
 from indexer.models.preprocess import ImageTransform, read_transform
 from indexer.models.resources import Resources
+from indexer.models.served import ServedNetwork
 from indexer.models.store import Store, read_manifest
 from indexer.records import Embedding, RuntimeReport, Space
 from indexer.runtime.artifacts import key_of, sha256_of
-from indexer.runtime.batching import BatchRunner
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
 from indexer.runtime.parity import IMAGE_REDUCED_PRECISION, SAME_PRECISION
-from indexer.runtime.samples import gate_samples
-from indexer.runtime.selection import EngineSlot, obtain_engine
 from indexer.stage import Findings, View
 
 if TYPE_CHECKING:
@@ -34,34 +32,29 @@ def load(stage_name: str, entry: ModelEntry, resources: Resources) -> EmbeddingS
     """The stage "embedding:MODEL". Raises ModelError: not installed, damaged, or nothing can run it."""
     store = Store(resources.models)
     folder = store.verified(entry)
-    ref = NetworkRef("indexer.models.dual_encoder:image_network", (str(folder),))
+    ref = _ref(folder)
     network = image_network(str(folder))
-    slot = obtain_engine(
-        ref,
-        stage=stage_name,
-        model=entry.name,
-        resources=resources,
-        samples=lambda: gate_samples(resources.thumbnails),
-    )
-    runner = BatchRunner(
-        slot,
-        model_key=f"{network.name}|{network.fingerprint}",
-        cache=resources.model_cache,
-        fixed=resources.policy.batch_size,
-        example=network.example,
-    )
+    served = ServedNetwork(ref, stage=stage_name, model=entry.name, resources=resources)
     space = space_of(entry, store)
-    [probe] = runner.run(*network.example(1))
+    probe = served(*network.prepare([np.zeros((1, 1, 3), np.uint8)]))[0]
     if probe.shape != (1, space.dimension):
+        served.close()
         raise ModelError(
             f"The vectors of {entry.name} have {probe.shape[-1]} values, but its entry in the list of models says "
             f"{space.dimension}.",
             "Correct `dimension` in the entry.",
         )
     revision = stage_revision(stage_name, entry, store, resources.config_folders)
-    return EmbeddingStage(
-        stage_name, revision=revision, space=space, transform=network.transform, slot=slot, runner=runner
-    )
+    return EmbeddingStage(stage_name, revision=revision, space=space, transform=network.transform, served=served)
+
+
+def network_ref(entry: ModelEntry, resources: Resources) -> NetworkRef:
+    """The image side of an installed model, to be judged by itself. Raises ModelError as `load` does."""
+    return _ref(Store(resources.models).verified(entry))
+
+
+def _ref(folder: Path) -> NetworkRef:
+    return NetworkRef("indexer.models.dual_encoder:image_network", (str(folder),))
 
 
 def image_network(folder: str) -> ImageNetwork:
@@ -79,21 +72,19 @@ class EmbeddingStage:
         revision: int,
         space: Space,
         transform: ImageTransform,
-        slot: EngineSlot,
-        runner: BatchRunner,
+        served: ServedNetwork,
     ) -> None:
         self.name = name
         self.revision = revision
         self.space = space
         self.short_side = transform.short_side
         self._transform = transform
-        self._slot = slot
-        self._runner = runner
+        self._served = served
 
     @property
     def report(self) -> RuntimeReport | None:
         """How the network runs now."""
-        return self._slot.report(self._runner.batch_size)
+        return self._served.report
 
     def prepare(self, view: View) -> NDArray[np.float32]:
         """The network's view of a photo, (3, H, W)."""
@@ -110,15 +101,20 @@ class EmbeddingStage:
     def _vectors(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, H, W) to (N, D). An engine that overflows on a photo gives way to the next one."""
         while True:
-            output = self._runner.run(batch)[0].astype(np.float32)
-            if np.isfinite(output).all() or not self._slot.degrade("it gave numbers that are not finite"):
+            output = self._served(batch)[0].astype(np.float32)
+            if np.isfinite(output).all() or not self._served.degrade("it gave numbers that are not finite"):
                 return output
+
+    def close(self) -> None:
+        """End what is being built in the background."""
+        self._served.close()
 
 
 class ImageNetwork:
     """The image tower, its projection and the normalisation (`indexer.runtime.network.Network`)."""
 
-    outputs = ("embedding",)
+    outputs: tuple[str, ...] = ("image_vectors",)
+    # Not "embedding": the exporter names nodes after the model's layers, and CLIP's and SigLIP's have one of that name.
     same_precision = SAME_PRECISION
     reduced_precision = IMAGE_REDUCED_PRECISION
 
@@ -136,7 +132,9 @@ class ImageNetwork:
             manifest.commit,
             *(file.sha256 for _, file in sorted(manifest.files.items())),
         )
-        self.inputs = (TensorSpec("pixel_values", "float32", (3, self.transform.height, self.transform.width)),)
+        self.inputs: tuple[TensorSpec, ...] = (
+            TensorSpec("pixel_values", "float32", (3, self.transform.height, self.transform.width)),
+        )
 
     def load(self) -> torch.nn.Module:
         """The reference. Raises ModelError."""
@@ -159,7 +157,3 @@ class ImageNetwork:
     def judged(self, outputs: Arrays) -> NDArray[np.float32]:
         """The vectors."""
         return outputs[0].astype(np.float32)
-
-    def example(self, count: int) -> Arrays:
-        """A batch of empty pictures, to measure with."""
-        return (np.zeros((count, *self.inputs[0].shape), np.float32),)

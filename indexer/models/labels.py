@@ -11,27 +11,31 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.models.captions import background_captions
 from indexer.models.label_lists import label_lists
 from indexer.models.listing import ModelEntry, space_of, stage_revision
 from indexer.models.resources import Resources
 from indexer.models.store import Store
-from indexer.models.text_tower import BACKGROUND, SETTINGS, TowerSettings, obtain_tower, open_tower
+from indexer.models.text_tower import SETTINGS, TowerSettings, obtain_tower, open_tower
 from indexer.models.zero_shot import LabelVectors, Matrix, ZeroShot
 from indexer.records import RuntimeReport, Space
 from indexer.runtime.artifacts import ArtifactCache, key_of
 from indexer.stage import Findings
 
 VECTORS = "labels.npy"
+BACKGROUND = "captions.npy"
 
 TEMPLATES: Mapping[str, tuple[str, ...]] = {
-    "scenes": ("a photo of a {}", "a photo taken at a {}", "a view of the {}", "{}"),
+    "scenes": ("a photo of a {}", "a view of a {}", "{}"),
     "activities": ("a photo of a person {}", "a photo of people {}", "someone {}"),
-    "objects": ("a photo of a {}", "a photo of the {}", "a close-up photo of a {}", "{}"),
+    "objects": ("a photo of a {}", "a close-up photo of a {}", "{}"),
 }
 """What a label is put into, by its list. A label's vector is the mean over them, brought to length 1: one wording says
 less than several (Radford et al. 2021, section 3.1.4, "prompt ensembling")."""
 ANY_TEMPLATES = ("a photo of {}", "a photo showing {}", "{}")
 """For lists of other names: their labels may be of any grammar."""
+CAPTION_TEMPLATES = ("a photo of {}", "{}")
+"""For the captions that labels are weighed against: what the wording adds must be on both scales."""
 
 
 class Encoder(Protocol):
@@ -46,8 +50,9 @@ def load(stage_name: str, entry: ModelEntry, resources: Resources) -> LabelStage
     store = Store(resources.models)
     lists = {name: labels for name, labels in label_lists(resources.config_folders).items() if labels}
     tower = obtain_tower(entry, resources)
-    key = key_of(tower.name, json.dumps([(labels, templates_of(name)) for name, labels in lists.items()]))
-    vectors = ArtifactCache(resources.model_cache).obtain(
+    texts = [(labels, templates_of(name)) for name, labels in lists.items()]
+    key = key_of(tower.name, json.dumps([texts, CAPTION_TEMPLATES]))
+    built = ArtifactCache(resources.model_cache).obtain(
         f"labels-{entry.name}-{key}", functools.partial(_build, tower, entry, resources, lists)
     )
     return LabelStage(
@@ -55,8 +60,8 @@ def load(stage_name: str, entry: ModelEntry, resources: Resources) -> LabelStage
         stage_revision(stage_name, entry, store, resources.config_folders),
         space_of(entry, store),
         ZeroShot(
-            _split(lists, np.load(vectors / VECTORS, allow_pickle=False)),
-            np.load(tower / BACKGROUND, allow_pickle=False),
+            _split(lists, np.load(built / VECTORS, allow_pickle=False)),
+            np.load(built / BACKGROUND, allow_pickle=False),
             TowerSettings.read(tower / SETTINGS).logit_scale,
         ),
     )
@@ -84,14 +89,10 @@ def templates_of(list_name: str) -> tuple[str, ...]:
     return TEMPLATES.get(list_name, ANY_TEMPLATES)
 
 
-def label_vectors(encoder: Encoder, list_name: str, labels: Sequence[str]) -> Matrix:
-    """(L, D) unit rows: the mean over the list's templates, for each label."""
+def ensemble(encoder: Encoder, texts: Sequence[str], templates: Sequence[str]) -> Matrix:
+    """(N, D) unit rows: for each text the mean over the templates."""
     sums = np.sum(
-        [
-            encoder.encode_all([template.replace("{}", label) for label in labels])
-            for template in templates_of(list_name)
-        ],
-        axis=0,
+        [encoder.encode_all([template.replace("{}", text) for text in texts]) for template in templates], axis=0
     )
     vectors: Matrix = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return vectors
@@ -101,8 +102,9 @@ def _build(
     tower: Path, entry: ModelEntry, resources: Resources, lists: Mapping[str, tuple[str, ...]], directory: Path
 ) -> None:
     encoder = open_tower(tower, entry, resources)
-    rows = [label_vectors(encoder, name, labels) for name, labels in lists.items()]
+    rows = [ensemble(encoder, labels, templates_of(name)) for name, labels in lists.items()]
     np.save(directory / VECTORS, np.concatenate([*rows, np.empty((0, encoder.space.dimension), np.float32)]))
+    np.save(directory / BACKGROUND, ensemble(encoder, background_captions(), CAPTION_TEMPLATES))
 
 
 def _split(lists: Mapping[str, tuple[str, ...]], vectors: Matrix) -> dict[str, LabelVectors]:

@@ -51,8 +51,6 @@ class Fit(StrEnum):
     """Resized to the shape, whatever that does to its proportions."""
     COVER = "cover"
     """The short side is resized to that of `edge`, then the middle is cut out."""
-    LETTERBOX = "letterbox"
-    """Resized to fit into the shape; the rest, right and below, is zero after normalisation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class ImageTransform:
     width: int
     """Of the result."""
     edge: int
-    """For COVER: the short side before the cut. Otherwise the smaller of `height` and `width`."""
+    """For COVER: the short side before the cut. For SQUASH: the smaller of `height` and `width`."""
     resample: Image.Resampling
     scale: tuple[float, float, float]
     """Per channel: the result is `pixel * scale + offset`."""
@@ -73,34 +71,17 @@ class ImageTransform:
     @property
     def short_side(self) -> int:
         """Pixels that the short side of a picture needs for nothing to be magnified."""
-        return max(self.edge, self.height, self.width) if self.fit is Fit.SQUASH else self.edge
-
-    def placed(self, height: int, width: int) -> tuple[int, int]:
-        """The part (height, width) of the result that a picture of this size fills, from its left upper corner."""
-        if self.fit is not Fit.LETTERBOX:
-            return self.height, self.width
-        factor = min(self.height / height, self.width / width)
-        return max(1, min(self.height, round(height * factor))), max(1, min(self.width, round(width * factor)))
+        return max(self.edge, self.height, self.width)
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) sRGB to (3, height, width). Thread-safe."""
-        small = self._resized(pixels)
+        small = self._covered(pixels) if self.fit is Fit.COVER else self._squashed(pixels)
         values = small.transpose(2, 0, 1) * np.array(self.scale, np.float32)[:, None, None]
         values += np.array(self.offset, np.float32)[:, None, None]
-        if values.shape[1:] == (self.height, self.width):
-            return np.ascontiguousarray(values)
-        result = np.zeros((3, self.height, self.width), np.float32)
-        result[:, : values.shape[1], : values.shape[2]] = values
-        return result
+        return np.ascontiguousarray(values)
 
-    def _resized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = pixels.shape[:2]
-        if self.fit is Fit.COVER:
-            return self._covered(pixels)
-        target = self.placed(height, width)
-        if target == (height, width):
-            return pixels
-        return np.asarray(Image.fromarray(pixels).resize(target[::-1], self.resample))
+    def _squashed(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.asarray(Image.fromarray(pixels).resize((self.width, self.height), self.resample))
 
     def _covered(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = pixels.shape[:2]

@@ -38,6 +38,10 @@ class ServedNetwork:
         """How it runs now."""
         return self._slot.report(self._runner.batch_size)
 
+    def degrade(self, reason: str) -> bool:
+        """Change to the next runtime that passed, for as long as this process lives; False if there is none."""
+        return self._slot.degrade(reason)
+
     def close(self) -> None:
         """End what is being built in the background."""
         self._slot.close()

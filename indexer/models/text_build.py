@@ -23,12 +23,14 @@ from indexer.models.captions import background_captions
 from indexer.models.image_tower import read_model
 from indexer.models.label_lists import label_lists
 from indexer.models.pretrained import load_tokenizer
+from indexer.models.prompts import PAIRS
 from indexer.models.text_graph import TowerShape, Weights, shape_of, write_graph
 from indexer.models.text_tower import (
     BACKGROUND,
     BATCH,
     GRAPH,
     PARITY,
+    PROMPTS,
     SETTINGS,
     TOKENIZER,
     TextTokenizer,
@@ -50,7 +52,7 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 def build(folder: Path, directory: Path, *, dimension: int, threads: int) -> None:
-    """Write the graph (int8 if it is good enough, else fp32), the tokenizer, its rules and the captions' vectors.
+    """Write the graph (int8 if it is good enough, else fp32), the tokenizer and its rules, and vectors of fixed texts.
 
     Raises ModelError: the model is none whose text side can run here, or not what its entry says.
     """
@@ -87,6 +89,8 @@ def build(folder: Path, directory: Path, *, dimension: int, threads: int) -> Non
     tokenizer.save(str(directory / TOKENIZER))
     encoder.settings.write(directory / SETTINGS)
     np.save(directory / BACKGROUND, encoder.encode_all(background_captions()))
+    # At the model's logit scale the small errors of int8 would move the scores: these few texts are done in full.
+    np.save(directory / PROMPTS, reference([prompt for pair in PAIRS for prompt in pair]))
     report = {**dataclasses.asdict(verdict), "precision": encoder.settings.precision}
     (directory / PARITY).write_text(json.dumps(report, indent=1))
 

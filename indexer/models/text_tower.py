@@ -33,12 +33,13 @@ GRAPH = "model.onnx"
 TOKENIZER = "tokenizer.json"
 SETTINGS = "settings.json"
 BACKGROUND = "background.npy"
+PROMPTS = "prompts.npy"
 PARITY = "parity.json"
 
 BATCH = 32
 """Texts that are encoded together where there are many."""
 
-_CODE = ("text_tower.py", "text_build.py", "text_graph.py", "graph.py")
+_CODE = ("text_tower.py", "text_build.py", "text_graph.py", "graph.py", "prompts.py")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 

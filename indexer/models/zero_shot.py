@@ -4,10 +4,10 @@ A raw cosine decides nothing: texts are a little near to everything, some more t
 encoder lie in a narrow band that differs from model to model. docs/decisions/zero-shot-labels.md gives the reasons for
 each step. With the photo v, the label t and the captions b_1 .. b_M, all unit vectors, and the model's logit scale s:
 
-1. The captions' mean c is taken off every text, and what is left is brought to one length r, the captions' own mean
-   length: a label's nearness to everything, and its length, say nothing any more (Mu and Viswanath, "All-but-the-Top",
-   2018). What photos have in common cancels as well, as far as it is the same for all texts (Liang et al., "Mind the
-   Gap", 2022).
+1. The direction of the captions' mean is taken out of every text: along it lies how near a text is to everything. What
+   is left is brought to one length r, the captions' own mean length, so that no label is near by being long (after Mu
+   and Viswanath, "All-but-the-Top", 2018). What all photos have in common, and texts have not, weighs all texts alike
+   as far as it is at right angles to what tells them apart (Liang et al., "Mind the Gap", 2022).
 2. The odds of the label against the captions are those of the softmax that the model was trained with (Radford et al.,
    2021): p = exp(s t'v) / (exp(s t'v) + sum over b' of exp(s b'v)), where the twentieth of the captions nearest
    to the label are left out, as they may say the same.
@@ -53,14 +53,14 @@ class ZeroShot:
 
     def __init__(self, lists: Mapping[str, LabelVectors], background: Matrix, scale: float) -> None:
         """`background` (M, D) are the unit vectors of the captions, `scale` is the model's logit scale."""
-        centre = background.mean(axis=0)
-        captions = background - centre
-        lengths = np.linalg.norm(captions, axis=1, keepdims=True)
-        length = float(lengths.mean()) * scale
+        mean = background.mean(axis=0)
+        common = mean / max(float(np.linalg.norm(mean)), float(np.finfo(np.float32).tiny))
+        captions = _without(background, common)
+        length = float(np.linalg.norm(captions, axis=1).mean()) * scale
         self._captions = _scaled(captions, length)
         self._lists = []
         for one in lists.values():
-            labels = _scaled(one.vectors - centre, length)
+            labels = _scaled(_without(one.vectors, common), length)
             self._lists.append((one.labels, labels, _competing(labels, self._captions)))
 
     def tags(self, photos: Matrix) -> list[tuple[Tag, ...]]:
@@ -74,6 +74,12 @@ class ZeroShot:
                 for index, probability in chosen:
                     photo[labels[index]] = max(photo.get(labels[index], 0.0), probability)
         return [_tags(photo) for photo in found]
+
+
+def _without(rows: Matrix, direction: Matrix) -> Matrix:
+    """Rows (N, D) without what they have of a direction (D,) of length 1."""
+    rest: Matrix = rows - (rows @ direction)[:, None] * direction
+    return rest
 
 
 def _scaled(rows: Matrix, length: float) -> Matrix:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from PIL import Image
 from indexer.models.builtin import load_concept_model, load_text_encoder
 from indexer.models.concepts import ConceptModel
 from indexer.models.text import TextEncoder
+from indexer.models.text_tower import tower_name
+from indexer.runtime.artifacts import ArtifactCache
+from tests import tiny_models
 from tests.sample_photos import locate
 
 Pixels = NDArray[np.uint8]
@@ -35,3 +39,15 @@ def photo() -> Callable[[str], Pixels]:
             return np.asarray(image.convert("RGB"))
 
     return read
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tiny_models.Installed]:
+    """A tiny dual encoder of each kind, installed, its text side built by what the build child runs."""
+    from indexer.models import text_build  # noqa: PLC0415 - torch and transformers, which most tests here do without
+
+    models = {kind: tiny_models.install(kind, tmp_path_factory.mktemp(kind)) for kind in tiny_models.KINDS}
+    for model in models.values():
+        build = functools.partial(text_build.build, model.folder, dimension=tiny_models.DIMENSION, threads=1)
+        ArtifactCache(model.resources.model_cache).obtain(tower_name(model.entry, model.resources), build)
+    return models
