@@ -1,7 +1,7 @@
 """A dual encoder on this machine's processor: the runtime that was chosen against plain PyTorch, the stage against its
 network, and the whole line against rclip's way of working.
 
-    python -m benchmarks.encoder [--photos FOLDER] [--count 60] [--rounds 3] [--quick]
+    python -m benchmarks.encoder [--photos FOLDER] [--count 60] [--rounds 3] [--tiny]
 
 The network has the shape of the one that rclip uses, CLIP ViT-B/32 at 256 pixels, with random weights: the arithmetic,
 so the time, is the same; the vectors mean nothing. It is listed, installed and taken into use as a model of the hub is.
@@ -71,14 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--photos", type=Path, default=Path(tempfile.gettempdir(), "reverie-benchmark-photos"))
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a tiny network and few photos, nothing kept")
+    parser.add_argument("--tiny", action="store_true", help="a tiny network and few photos, nothing kept")
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
-        if args.quick:
+        if args.tiny:
             figures = measure(photographs(Path(scratch), 6, (1200, 900)), QUICK_SHAPE, 1, Path(scratch))
         else:
             figures = measure(photographs(args.photos, args.count, SIZE), SHAPE, args.rounds, Path(scratch))
-    report.write("encoder", figures, ["torch", "transformers", "onnxruntime", "pillow"], keep=not args.quick)
+    report.write("encoder", figures, ["torch", "transformers", "onnxruntime", "pillow"], keep=not args.tiny)
 
 
 def measure(paths: Sequence[Path], shape: dict[str, int], rounds: int, scratch: Path) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def measure(paths: Sequence[Path], shape: dict[str, int], rounds: int, scratch: 
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(cores)
     environ = {**os.environ, "XDG_CONFIG_HOME": str(scratch / "config"), "XDG_CACHE_HOME": str(scratch / "cache")}
-    settings = _fresh(scratch / "first", environ)
+    settings = fresh(scratch / "first", environ)
     resources = install(settings, shape, scratch)
     network = image_network(str(resources.models / MODEL))
     ref = NetworkRef("indexer.models.dual_encoder:image_network", (str(resources.models / MODEL),))
@@ -103,7 +103,7 @@ def measure(paths: Sequence[Path], shape: dict[str, int], rounds: int, scratch: 
         path.read_bytes()  # both ways find the files in memory
     lines = []
     for number in range(rounds):
-        line = _fresh(scratch / f"line-{number}", environ)
+        line = fresh(scratch / f"line-{number}", environ)
         os.symlink(resources.models, line.paths.models)
         time.sleep(line.watch.quiet_seconds)  # a photo made just now would have to settle first
         ours_ = ours(paths, line, before=few, plan=plan_of(MODEL, line.paths))
@@ -116,7 +116,7 @@ def measure(paths: Sequence[Path], shape: dict[str, int], rounds: int, scratch: 
                     "precision": stage.report.precision, "measured_batch": stage.report.batch_size},
         "gate": [
             {
-                "runtime": f"{one.runtime} {one.precision}",
+                "runtime": one.runtime,
                 "passed": one.verdict is not None and one.verdict.passed,
                 "cosine": one.verdict and round(one.verdict.cosine, 6),
                 "reason": one.reason,
@@ -142,7 +142,7 @@ def measure(paths: Sequence[Path], shape: dict[str, int], rounds: int, scratch: 
 def install(settings: Settings, shape: dict[str, int], scratch: Path) -> Resources:
     """Save the network, list it in the user's settings, and pull it from its folder, as a person would."""
     folder = save_dual_encoder("clip", scratch / "source" / MODEL)
-    _enlarge(folder, shape)
+    enlarge(folder, shape)
     entry = list_entry(folder, dimension=shape["dimension"])
     listed = {
         "models": {MODEL: entry},
@@ -164,7 +164,7 @@ def install(settings: Settings, shape: dict[str, int], scratch: Path) -> Resourc
     )
 
 
-def _enlarge(folder: Path, shape: dict[str, int]) -> None:
+def enlarge(folder: Path, shape: dict[str, int]) -> None:
     """Give the saved tiny model an image tower of this shape. Its text tower stays tiny: no photo meets it."""
     config: Any = CLIPConfig.from_pretrained(folder)
     vision = config.vision_config
@@ -255,7 +255,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _fresh(library: Path, environ: dict[str, str]) -> Settings:
+def fresh(library: Path, environ: dict[str, str]) -> Settings:
     library.mkdir()
     return load(environ=environ, files=[], flags={"library": str(library)})
 
