@@ -115,7 +115,6 @@ def result_of(item: PhotoWork) -> Analysis:
     task, owed = item.task, item.owed
     done = [name for name in task.stages if name not in item.failed]
     findings = {name: item.findings[name] for name in done if name in item.findings}
-    scores = [found.aesthetic for found in findings.values() if found.aesthetic is not None]
     return Analysis(
         media_id=task.media_id,
         stages={name: STAGES[name] if name in WITHOUT_NETWORK else owed.revision(name) for name in done},
@@ -123,7 +122,7 @@ def result_of(item: PhotoWork) -> Analysis:
         pixels=item.stats,
         tags=item.tags | {name: found.tags for name, found in findings.items()},
         detections={name: found.detections for name, found in findings.items() if found.detections},
-        aesthetic=scores[0] if scores else None,
+        aesthetic={name: found.aesthetic for name, found in findings.items() if found.aesthetic is not None},
         embeddings=tuple(found.embedding for found in findings.values() if found.embedding is not None),
         seconds=item.seconds,
         failed=tuple(

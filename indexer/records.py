@@ -203,8 +203,8 @@ class Analysis:
     tags: dict[str, tuple[Tag, ...]] = dataclasses.field(default_factory=dict)
     """By the stage that found them."""
     detections: dict[str, tuple[Detection, ...]] = dataclasses.field(default_factory=dict)
-    aesthetic: float | None = None
-    """How pleasing a picture it is, 0 to 1, as a dual encoder judges."""
+    aesthetic: dict[str, float] = dataclasses.field(default_factory=dict)
+    """How pleasing a picture it is, 0 to 1, by the stage that judged: two do while a profile is changed."""
     embeddings: tuple[Embedding, ...] = ()
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     """Time spent per step (read, decode, describe, pixels, resize, and each further stage by its name), summed over

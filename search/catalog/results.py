@@ -79,8 +79,7 @@ def _store_one(db: sqlite3.Connection, analysis: Analysis, gone: sweeping.Retire
     for stage in stages:
         write_tags(db, segment_ids, stage, analysis.tags.get(stage, ()))
         _write_detections(db, segment_ids, stage, analysis.detections.get(stage, ()))
-        if stage.startswith("aesthetic:"):
-            _write_aesthetic(db, media_id, stage, analysis.aesthetic)
+        _write_aesthetic(db, media_id, stage, analysis.aesthetic.get(stage))
     for space in dict.fromkeys(embedding.space for embedding in embeddings):
         space_id = _space_id(db, space)
         marks = ", ".join("?" for _ in segment_ids)

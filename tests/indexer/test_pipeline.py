@@ -396,7 +396,7 @@ def test_a_stored_vector_spares_the_file(run: Callable[..., list[Analysis | Fail
     assert isinstance(result, Analysis)
     assert (result.stages, result.failed, result.embeddings) == ({"labels:tiny": 7}, (), ())
     assert result.tags["labels:tiny"][0].confidence == pytest.approx(0.6, abs=1e-3)
-    assert result.aesthetic == pytest.approx(0.8, abs=1e-3)
+    assert result.aesthetic == {"labels:tiny": pytest.approx(0.8, abs=1e-3)}
     assert embedding.runs == 0
     assert began == [1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -58,7 +59,7 @@ def outcome(work: Work) -> Analysis:
         pixels=whole.pixels if Stage.PIXELS in work.stages else None,
         tags={stage: tags for stage, tags in said.items() if stage in work.stages},
         detections={"detection:dfine": boxes} if "detection:dfine" in work.stages else {},
-        aesthetic=0.75 if "aesthetic:clip" in work.stages else None,
+        aesthetic={"aesthetic:clip": 0.75} if "aesthetic:clip" in work.stages else {},
         embeddings=tuple(
             Embedding(space, unit(work.media_id, space).astype("<f2").tobytes())
             for stage, space in spaces.items()
@@ -368,14 +369,29 @@ def test_the_best_looking_come_first_by_the_judge_in_use(catalog: Catalog) -> No
     assert [row.aesthetic for row in catalog.photos(ids)] == [0.8, 0.1, 0.5]
 
 
+def test_two_judges_of_one_photo_do_not_mix_their_scores(catalog: Catalog) -> None:
+    add(catalog, *photos("a"))
+    catalog.activate(Plan("standard", SPACE, {**STAGES, "aesthetic:clip": 1}))
+    catalog.begin(Plan("quality", Space("large@1/1", 16), {**STAGES, "aesthetic:large": 1}))
+    catalog.ensure_jobs({**STAGES, "aesthetic:clip": 1, "aesthetic:large": 1})
+    [work] = catalog.claim(10)
+    scores = {"aesthetic:clip": 0.25, "aesthetic:large": 0.75}
+    said = analysis(work.media_id)
+    catalog.store([dataclasses.replace(said, stages=dict.fromkeys(work.stages, 1), aesthetic=scores)], [])
+    assert [row.aesthetic for row in catalog.photos([work.media_id])] == [0.25]
+    catalog.switch()
+    assert [row.aesthetic for row in catalog.photos([work.media_id])] == [0.75]
+
+
 def score_all(catalog: Catalog, scores: dict[int, float]) -> None:
     for work in catalog.claim(10):
         said = analysis(work.media_id)
+        score = scores.get(work.media_id)
         catalog.store(
             [
                 Analysis(
                     media_id=work.media_id, stages=dict.fromkeys(work.stages, 1), info=said.info,
-                    aesthetic=scores.get(work.media_id),
+                    aesthetic={} if score is None else {s: score for s in work.stages if s.startswith("aesthetic:")},
                 )
             ],
             [],
