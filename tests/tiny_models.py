@@ -24,10 +24,10 @@ from indexer.records import Plan
 KINDS = ("clip", "siglip", "siglip2")
 SIDE = 32
 """Pixels of the networks' input."""
-DIMENSION = 24
+DIMENSION = 64
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789'-.,!?éüß"
-_NETWORK = {"intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+_NETWORK = {"intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 _CLIP_PICTURES = {
     "crop_size": SIDE,
     "do_center_crop": True,
@@ -134,14 +134,14 @@ def _clip_config(words: dict[str, int]) -> Any:
     return transformers.CLIPConfig(
         text_config={
             **_NETWORK,
-            "hidden_size": 16,
+            "hidden_size": DIMENSION,
             "vocab_size": len(words),
             "max_position_embeddings": 77,
             "bos_token_id": words["<|startoftext|>"],
             "eos_token_id": words["<|endoftext|>"],
             "pad_token_id": words["<|endoftext|>"],
         },
-        vision_config={**_NETWORK, "hidden_size": 16, "image_size": SIDE, "patch_size": 8},
+        vision_config={**_NETWORK, "hidden_size": DIMENSION, "image_size": SIDE, "patch_size": 8},
         projection_dim=DIMENSION,
     )
 

@@ -11,8 +11,10 @@ each step. With the photo v, the label t and the captions b_1 .. b_M, all unit v
 2. The odds of the label against the captions are those of the softmax that the model was trained with (Radford et al.,
    2021): p = exp(s t'v) / (exp(s t'v) + sum over b' of exp(s b'v)), where the twentieth of the captions nearest
    to the label are left out, as they may say the same.
-3. A label is given if it is more probable than all those captions together (p of one half), and not far less probable
-   than the best of its list, which it may merely resemble.
+3. A label is given if it is more probable than all those captions together (p of one half), if it lies four standard
+   deviations above the photo's captions (a softmax with a large scale gives all to the first, however close the race:
+   among more labels than captions, a label is often first by luck), and if it is not far less probable than the best of
+   its list, which it may merely resemble.
 """
 
 from __future__ import annotations
@@ -29,6 +31,9 @@ SOURCE = "zero-shot"
 
 BEATS = 0.5
 """The probability from which a label is given: it says more about the photo than all captions together."""
+STANDS_OUT = 4.0
+"""Standard deviations above the captions. By chance one in 30,000 texts lies so high, if they are normally distributed:
+with 500 labels, on one photo in 60."""
 BESIDE_BEST = 0.1
 """The odds against the best label of the same list that another label of it needs. Below, it is a likeness."""
 SAME_MEANING = 0.05
@@ -66,10 +71,11 @@ class ZeroShot:
     def tags(self, photos: Matrix) -> list[tuple[Tag, ...]]:
         """Unit rows (N, D) to the labels of each photo, the most probable first."""
         background = photos @ self._captions.T
+        limit = _standing_out(background)
         found: list[dict[str, float]] = [{} for _ in photos]
         for labels, vectors, competing in self._lists:
             logits = photos @ vectors.T
-            given = _given(logits, _probabilities(logits, background, competing))
+            given = _given(logits, _probabilities(logits, background, competing), limit)
             for photo, chosen in zip(found, given, strict=True):
                 for index, probability in chosen:
                     photo[labels[index]] = max(photo.get(labels[index], 0.0), probability)
@@ -109,10 +115,21 @@ def _probabilities(logits: Matrix, background: Matrix, competing: NDArray[np.flo
     return probabilities
 
 
-def _given(logits: Matrix, probabilities: Matrix) -> list[list[tuple[int, float]]]:
+def _standing_out(background: Matrix) -> Matrix:
+    """(N, 1) the logit from which a text stands out from a photo's captions (N, M).
+
+    Their spread is taken from the middle two thirds (the 16th and 84th percentiles lie a standard deviation from the
+    middle): the few captions that do describe the photo would widen it.
+    """
+    low, middle, high = np.quantile(background, (0.16, 0.5, 0.84), axis=1, keepdims=True)
+    limit: Matrix = middle + STANDS_OUT * (high - low) / 2
+    return limit
+
+
+def _given(logits: Matrix, probabilities: Matrix, limit: Matrix) -> list[list[tuple[int, float]]]:
     """For each photo the labels of one list, as (index, probability), the most probable first."""
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    fit = (probabilities >= BEATS) & (odds >= BESIDE_BEST)
+    fit = (probabilities >= BEATS) & (logits >= limit) & (odds >= BESIDE_BEST)
     given = []
     for row, fits in zip(probabilities, fit, strict=True):
         best = np.argsort(-row, kind="stable")

@@ -16,7 +16,6 @@ from indexer.models.concepts import ConceptModel
 from indexer.models.label_lists import label_lists
 from indexer.models.labels import CAPTION_TEMPLATES, LabelStage, ensemble, load, templates_of
 from indexer.models.listing import load_list, plan_for
-from indexer.models.query import load_background
 from indexer.models.resources import Resources
 from indexer.models.store import Store
 from indexer.models.text import TextEncoder
@@ -46,13 +45,19 @@ class Batches:
 
 
 @pytest.fixture(scope="module")
-def builtin(text_encoder: TextEncoder) -> ZeroShot:
+def at_scale(text_encoder: TextEncoder) -> Callable[[float], ZeroShot]:
     encoder = Batches(text_encoder)
     lists = {
         name: LabelVectors(labels, ensemble(encoder, labels, templates_of(name)))
         for name, labels in label_lists(()).items()
     }
-    return ZeroShot(lists, ensemble(encoder, background_captions(), CAPTION_TEMPLATES), BUILTIN_SCALE)
+    captions = ensemble(encoder, background_captions(), CAPTION_TEMPLATES)
+    return lambda scale: ZeroShot(lists, captions, scale)
+
+
+@pytest.fixture(scope="module")
+def builtin(at_scale: Callable[[float], ZeroShot]) -> ZeroShot:
+    return at_scale(BUILTIN_SCALE)
 
 
 def tags_of(zero_shot: ZeroShot, model: ConceptModel, pixels: NDArray[np.uint8]) -> tuple[Tag, ...]:
@@ -93,6 +98,17 @@ def test_what_shows_nothing_gets_no_label(builtin: ZeroShot, concept_model: Conc
     )
 
 
+@pytest.mark.parametrize("scale", [2 * BUILTIN_SCALE, 1000.0])
+def test_a_model_that_is_too_sure_of_itself_still_sees_nothing_in_noise(
+    at_scale: Callable[[float], ZeroShot], concept_model: ConceptModel, photo: Read, scale: float
+) -> None:
+    sure = at_scale(scale)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    assert tags_of(sure, concept_model, noise) == ()
+    assert tags_of(sure, concept_model, np.full((300, 300, 3), 128, np.uint8)) == ()
+    assert "cat" in {tag.name for tag in tags_of(sure, concept_model, photo("chelsea.png"))}
+
+
 def test_what_no_list_has_a_word_for_gets_no_label(builtin: ZeroShot, text_encoder: TextEncoder) -> None:
     shown = (
         "random noise",
@@ -121,19 +137,19 @@ def test_a_photo_that_lies_where_a_label_does_gets_it(tiny: dict[str, Installed]
     assert stage.space == model.plan.space
     assert stage.revision == model.plan.stages[name]
     encoder = load_tower(model.entry, model.resources)
-    scenes = label_lists(())["scenes"]
-    vectors = ensemble(encoder, scenes, templates_of("scenes"))
-    captions = ensemble(encoder, background_captions(), CAPTION_TEMPLATES)
-    centre = captions.mean(axis=0)
-    photos = unit(vectors - centre)
-    # These networks know nothing: some labels lie where a dozen captions do. Take those that they tell apart best.
-    alone = np.argsort((photos @ unit(captions - centre).T).max(axis=1))[:3]
-    for findings, label in zip(stage.analyse_vectors(photos[alone]), np.array(scenes)[alone], strict=True):
-        tags = {tag.name: tag for tag in findings.tags}
-        assert tags[label].confidence > 0.5
-        assert {tag.source for tag in findings.tags} == {"zero-shot"}
-        assert all(0 <= tag.confidence <= 1 for tag in findings.tags)
-        assert len(findings.tags) <= 3 * PER_LIST
+    centre = ensemble(encoder, background_captions(), CAPTION_TEMPLATES).mean(axis=0)
+    tagged = named = 0
+    for list_name, labels in label_lists(()).items():
+        photos = unit(ensemble(encoder, labels, templates_of(list_name)) - centre)
+        for findings, label in zip(stage.analyse_vectors(photos), labels, strict=True):
+            assert {tag.source for tag in findings.tags} <= {"zero-shot"}
+            assert all(0.5 <= tag.confidence <= 1 for tag in findings.tags)
+            assert len(findings.tags) <= 3 * PER_LIST
+            tagged += bool(findings.tags)
+            named += label.lower() in {tag.name for tag in findings.tags}
+    # These networks know nothing, and to them many labels are like a dozen captions: those get none.
+    assert tagged >= 10
+    assert named >= 0.9 * tagged
 
 
 def test_a_photo_like_the_captions_as_a_whole_gets_none(stage: LabelStage, clip: Installed) -> None:
@@ -176,25 +192,22 @@ def with_lists(resources: Resources, folder: Path, **lists: str) -> Resources:
 
 def test_own_lists_replace_and_extend_the_shipped_ones(clip: Installed, tmp_path: Path) -> None:
     resources = with_lists(
-        clip.resources,
-        tmp_path,
-        scenes="# my places\nGrandma's house\n\nthe old mill # by the river\n",
-        boats="sloop\n",
+        clip.resources, tmp_path, scenes="# boats\nSloop\n\nGrandma's house # in spring\n", places="the old mill\n"
     )
     lists = label_lists(resources.config_folders)
-    assert lists["scenes"] == ("Grandma's house", "the old mill")
-    assert lists["boats"] == ("sloop",)
+    assert lists["scenes"] == ("Sloop", "Grandma's house")
+    assert lists["places"] == ("the old mill",)
     assert lists["objects"] == label_lists(())["objects"]
     stage = load("labels:tiny-clip", clip.entry, resources)
-    centre = load_background(clip.plan, resources).mean(axis=0)
     encoder = load_tower(clip.entry, resources)
+    centre = ensemble(encoder, background_captions(), CAPTION_TEMPLATES).mean(axis=0)
     photos = [
         ensemble(encoder, [word], templates_of(name))
-        for name, word in (("scenes", "Grandma's house"), ("boats", "sloop"))
+        for name, word in (("scenes", "Sloop"), ("places", "the old mill"))
     ]
     found = stage.analyse_vectors(unit(np.concatenate(photos) - centre))
-    assert "grandma's house" in {tag.name for tag in found[0].tags}
-    assert "sloop" in {tag.name for tag in found[1].tags}
+    assert "sloop" in {tag.name for tag in found[0].tags}
+    assert "the old mill" in {tag.name for tag in found[1].tags}
 
 
 def test_an_edited_list_makes_every_photo_owe_its_labels_again(clip: Installed, tmp_path: Path) -> None:
