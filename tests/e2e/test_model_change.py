@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -13,8 +14,9 @@ from tests.e2e.test_index_command import make_many
 from tests.e2e.test_models import QUICK, Asker, begin, progress_of, spaces, states
 from tests.e2e.test_models import tiny as tiny  # noqa: PLC0414 - pytest finds fixtures by name
 
-PHOTOS = 60
-KILLS = 3
+PHOTOS = int(os.environ.get("REVERIE_TEST_CHANGE_PHOTOS", "60"))
+KILLS = int(os.environ.get("REVERIE_TEST_CHANGE_KILLS", "3"))
+"""More of both make a proof of it: 500 photos and 8 kills take a minute."""
 
 
 def test_kills_at_any_moment_of_a_change_lose_no_photo_and_no_answer(
