@@ -130,3 +130,8 @@ def _service_directory(environ: Mapping[str, str], variable: str) -> Path | None
 def thumbnail_path(folder: Path, content_hash: str) -> Path:
     """Where the thumbnail of a content is: under 256 folders, so that none grows beyond what file systems like."""
     return folder / content_hash[:2] / f"{content_hash}.jpg"
+
+
+def cutout_path(folder: Path, content_hash: str) -> Path:
+    """Where the cut-out of a content's subject is, if it has one: beside its thumbnail."""
+    return thumbnail_path(folder, content_hash).with_suffix(".png")

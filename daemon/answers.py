@@ -12,7 +12,9 @@ from config.errors import ReverieError
 from config.paths import Paths, thumbnail_path
 from daemon.model_report import models_in_use
 from daemon.view import BUILTIN_PLAN, View, open_view
+from indexer.pictures import Pictures
 from indexer.records import Plan
+from indexer.stages import cuts_out
 from search.authored import Authored
 from search.catalog import Catalog, PhotoRow
 from search.engine import Answer
@@ -230,7 +232,13 @@ class Answers:
                 for job in row.jobs
             ],
             "thumbnail": str(thumbnail_path(self.paths.thumbnails, row.content_hash)),
+            "cut_out": self._cut_out(row.content_hash),
         }
+
+    def _cut_out(self, content_hash: str) -> str | None:
+        """That of the plan in use: another may be making some, or may have left some."""
+        path = Pictures(self.paths.thumbnails).cut_out(content_hash) if cuts_out(self._view.plan.stages) else None
+        return None if path is None else str(path)
 
 
 def change_of(catalog: Catalog) -> ChangeMessage | None:

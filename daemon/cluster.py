@@ -7,7 +7,6 @@ worker only; when a whole machine goes, its files are given to the others.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import os
@@ -22,11 +21,12 @@ from typing import Any
 import msgspec
 
 from config.errors import ModelError, ReverieError, ServiceError
-from config.paths import thumbnail_path
 from config.version import current_version
 from daemon.protocol import Assignment, Done, Refused, Setup
 from daemon.supervisor import Death, Result, Supervisor
+from indexer.pictures import Pictures
 from indexer.records import RuntimeReport
+from indexer.stages import cuts_out
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class Exchange(msgspec.Struct, frozen=True):
     results: list[Done | Refused]
     thumbnails: dict[str, bytes]
     """JPEG by content hash."""
+    cut_outs: dict[str, bytes]
+    """PNG by content hash."""
     death: Death | None
     reports: dict[str, RuntimeReport]
     trouble: tuple[str, str] | None
@@ -62,7 +64,7 @@ class Exchange(msgspec.Struct, frozen=True):
 
 
 class Analyst:
-    """What runs in an actor: a worker process on that machine, and the thumbnails it makes."""
+    """What runs in an actor: a worker process on that machine, and the pictures it makes."""
 
     def __init__(self, setup: bytes, version: str, *, threads: int, stall_seconds: float, idle_seconds: float) -> None:
         """`version` is the driver's: two versions would analyse differently."""
@@ -96,19 +98,10 @@ class Analyst:
         except ReverieError as error:
             trouble = (error.title, error.remedy)
         done = [result.analysis.media_id for result in results if isinstance(result, Done)]
+        thumbnails, cut_outs = Pictures(self._thumbnails).take() if done else ({}, {})
         return msgspec.msgpack.encode(
-            Exchange(
-                list(results), self._take_thumbnails() if done else {}, death, dict(self._supervisor.reports), trouble
-            )
+            Exchange(list(results), thumbnails, cut_outs, death, dict(self._supervisor.reports), trouble)
         )
-
-    def _take_thumbnails(self) -> dict[str, bytes]:
-        """Everything the worker has written; files it is still writing have other names."""
-        taken = {}
-        for path in self._thumbnails.glob("*/*.jpg"):
-            taken[path.stem] = path.read_bytes()
-            path.unlink()
-        return taken
 
     def close(self) -> None:
         """End the worker."""
@@ -148,7 +141,7 @@ class RayPool:
         except ImportError as error:
             raise NoCluster(*NO_RAY) from error
         self._ray = ray
-        self._thumbnails = Path(os.fsdecode(setup.thumbnails))
+        self._pictures = Pictures(Path(os.fsdecode(setup.thumbnails)))
         try:
             ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -207,6 +200,8 @@ class RayPool:
 
     def send(self, assignment: Assignment) -> None:
         """Give a file to the actor with the least to do."""
+        if cuts_out(assignment.stages):
+            self._pictures.keep_cut_out(assignment.content_hash, None)  # an actor sends a new one, or none
         remote = min(self._remotes, key=lambda one: len(one.in_flight))
         remote.in_flight.add(assignment.media_id)
         remote.outbox.append(msgspec.msgpack.encode(assignment))
@@ -251,7 +246,9 @@ class RayPool:
             raise ModelError(*exchange.trouble)
         self._reports |= exchange.reports
         for content_hash, jpeg in exchange.thumbnails.items():
-            self._write_thumbnail(content_hash, jpeg)
+            self._pictures.keep_thumbnail(content_hash, jpeg)
+        for content_hash, png in exchange.cut_outs.items():
+            self._pictures.keep_cut_out(content_hash, png)
         if exchange.results:
             self._losses = 0
             remote.in_flight -= _media_ids(exchange.results)
@@ -273,15 +270,6 @@ class RayPool:
                 "Is the same version of Reverie installed on its machines? `ray status` and Ray's logs say more.",
             )
         self._remotes.append(self._new())
-
-    def _write_thumbnail(self, content_hash: str, jpeg: bytes) -> None:
-        path = thumbnail_path(self._thumbnails, content_hash)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        with contextlib.ExitStack() as stack:
-            stack.callback(partial.unlink, missing_ok=True)
-            partial.write_bytes(jpeg)
-            partial.replace(path)
 
 
 def _media_ids(news: Sequence[Result] | Death) -> set[int]:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
-from config.paths import thumbnail_path
 from config.settings import Settings
 from daemon.answers import Answers
 from daemon.identify import Identifier
@@ -24,6 +23,7 @@ from daemon.rates import Rates
 from daemon.scheduler import Scheduler
 from daemon.setup import Workforce, employ
 from daemon.stage_report import device_messages, stage_messages
+from indexer.pictures import Pictures
 from indexer.plugins import find_plugins
 from search.catalog import Catalog
 from search.messages import ChangeMessage, DeviceMessage, NoteMessage, ProgressMessage, StageMessage
@@ -88,7 +88,7 @@ class Indexing:
             clock=time.monotonic,
             pause=self._governor.pause,
         )
-        self._thumbnails = paths.thumbnails
+        self._pictures = Pictures(paths.thumbnails)
         self._forget_seconds = settings.watch.forget_after_days * 86400
         self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
         self._plugin_notes: list[NoteMessage] = [
@@ -168,7 +168,7 @@ class Indexing:
     def forget(self) -> None:
         """Drop what is known about files that have been missing for longer than the settings say."""
         for digest in self.catalog.purge_missing(time.time() - self._forget_seconds):
-            thumbnail_path(self._thumbnails, digest.hex()).unlink(missing_ok=True)
+            self._pictures.forget(digest.hex())
 
     def close(self) -> None:
         """Stop the worker, put its work back, write the vector index, close the catalog."""

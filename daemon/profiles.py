@@ -18,7 +18,9 @@ from config.errors import ReverieError
 from config.paths import Paths
 from daemon.answers import Answers
 from daemon.view import BUILTIN_PLAN, QuerySide, View, query_resources
+from indexer.pictures import Pictures
 from indexer.records import Plan, Space
+from indexer.stages import cuts_out
 from search.catalog import Catalog
 from search.messages import NoteMessage
 from search.vectors import drop_snapshots
@@ -64,6 +66,7 @@ class Profiles:
         self._notes: list[NoteMessage] = []
         self._trouble: ReverieError | None = None
         self._sweeping = True  # a change may have been cut off before everything was removed
+        self._swept = False
         self._checked: Plan | None = None
         self._checking: Future[None] | None = None
         self._opening: Future[View] | None = None
@@ -234,7 +237,11 @@ class Profiles:
     def _sweep(self) -> bool:
         """Remove a little of what plans of the past have left."""
         if self._catalog.sweep(SWEEP_ROWS):
+            self._swept = True
             return True
+        if self._swept and not cuts_out(self.stages):
+            Pictures(self._paths.thumbnails).drop_cut_outs()
+        self._swept = False
         kept = [plan.space for plan in (self._active, self._building) if plan is not None]
         drop_snapshots(self._paths.library, keep=kept)
         self._sweeping = False

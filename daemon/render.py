@@ -61,6 +61,8 @@ def render_photo(out: TextIO, message: PhotoMessage, *, thumbnails: bool, enviro
     hidden = len(message["detections"]) - SHOWN_DETECTIONS
     if hidden > 0:
         facts.append(("seen", f"... and {hidden} more"))
+    if message["cut_out"]:
+        facts.append(("cut-out", message["cut_out"]))
     for job in message["jobs"]:
         problem = f": {job['problem']}" if job["problem"] else ""
         facts.append((f"stage {job['stage']}", f"{job['state']}{problem}"))

@@ -78,6 +78,7 @@ def checked(stage: str, findings: Findings) -> Findings:
             detections=tuple(map(_detection, findings.detections)),
             embedding=None if findings.embedding is None else _embedding(findings.embedding),
             aesthetic=None if findings.aesthetic is None else _share(findings.aesthetic, "aesthetic score"),
+            cut_out=None if findings.cut_out is None else _png(findings.cut_out),
         )
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
         raise StageFailed(
@@ -111,6 +112,12 @@ def _embedding(embedding: Embedding) -> Embedding:
     if vector.size != embedding.space.dimension or not abs(norm - 1) <= NORM_TOLERANCE:  # NaN is refused too
         raise ValueError(f"a vector of {vector.size} values and length {norm:.3g}")
     return embedding
+
+
+def _png(data: Any) -> bytes:
+    if not isinstance(data, bytes) or not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise ValueError("the cut-out is no PNG")
+    return data
 
 
 def _name(value: Any) -> str:

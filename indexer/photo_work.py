@@ -17,7 +17,7 @@ from indexer.media.files import FileIdentity
 from indexer.records import Analysis, Failure, MediaInfo, PixelStats, Tag
 from indexer.stage import Findings, VectorStage, View
 from indexer.stage_set import WITHOUT_NETWORK, Owed, source_of
-from indexer.stages import STAGES
+from indexer.stages import STAGES, cuts_out
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +108,13 @@ def vector_for(name: str, item: PhotoWork) -> NDArray[np.float32] | None:
         return None
     vector = np.frombuffer(stored, "<f2").astype(np.float32)
     return vector / np.float32(np.linalg.norm(vector))  # float16 rounds the length too
+
+
+def cut_outs(item: PhotoWork) -> list[bytes] | None:
+    """What the stages that were owed have cut out of a photo; None: no such stage has looked at it."""
+    looked = [name for name in item.task.stages if name in item.findings and cuts_out([name])]
+    found = (item.findings[name].cut_out for name in looked)
+    return [png for png in found if png is not None] if looked else None
 
 
 def result_of(item: PhotoWork) -> Analysis:

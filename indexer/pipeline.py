@@ -7,7 +7,6 @@ file delays nobody, a bad file becomes a `Failure` of its own, and a stage that 
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 import time
@@ -15,18 +14,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from config.errors import CatalogError, FileVanished, MediaError, ReverieError
-from config.paths import thumbnail_path
+from config.errors import FileVanished, MediaError, ReverieError
 from indexer.media.describe import describe_photo
 from indexer.media.files import read_file
 from indexer.media.limits import Limits
 from indexer.media.photo import MIN_SHORT_SIDE, decode_photo
 from indexer.media.thumbnail import encode_thumbnail
 from indexer.models import pixels
-from indexer.photo_work import PhotoWork, Task, analyse_batch, on_rows, prepare_stages, result_of, vector_for
+from indexer.photo_work import PhotoWork, Task, analyse_batch, cut_outs, on_rows, prepare_stages, result_of, vector_for
+from indexer.pictures import Pictures
 from indexer.records import Analysis, Failure, Stage, stage_order
 from indexer.stage import LoadedStage, View
 from indexer.stage_set import WITHOUT_NETWORK, StageSet
@@ -59,7 +55,7 @@ class Pipeline:
         max_wait: float,
     ) -> None:
         self._stages = StageSet(load_stage)
-        self._thumbnails = thumbnails
+        self._pictures = Pictures(thumbnails)
         self._limits = limits
         self._decode_threads = decode_threads
         self._batch_size = batch_size
@@ -165,7 +161,7 @@ class Pipeline:
         info = describe_photo(data, photo, self._read_sidecar(task.sidecar))
         if Stage.DESCRIBE in task.stages:
             prepared.info = info
-            self._write_thumbnail(task.content_hash, photo.pixels)
+            self._pictures.keep_thumbnail(task.content_hash, encode_thumbnail(photo.pixels))
         clock = prepared.timed("describe", clock)
         if Stage.PIXELS in task.stages:
             prepared.stats, prepared.tags[Stage.PIXELS] = pixels.measure(
@@ -193,6 +189,8 @@ class Pipeline:
                 stage = rows[0][0].owed.vector[name]
                 analyse_batch(name, [item for item, _ in rows], on_rows(stage), [vector for _, vector in rows])
         for item in batch:
+            if isinstance(item, PhotoWork) and (found := cut_outs(item)) is not None:
+                self._pictures.keep_cut_out(item.task.content_hash, found[0] if found else None)
             yield result_of(item) if isinstance(item, PhotoWork) else item
 
     def _read_sidecar(self, path: str | None) -> bytes | None:
@@ -203,21 +201,6 @@ class Pipeline:
             return read_file(path, None, self._limits)
         except MediaError:
             return None
-
-    def _write_thumbnail(self, content_hash: str, image: NDArray[np.uint8]) -> None:
-        """Named by content and replaced whole, so that a kill leaves an old one, a new one or none."""
-        path = thumbnail_path(self._thumbnails, content_hash)
-        partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")  # two copies may be decoded at once
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(encode_thumbnail(image))
-            partial.replace(path)
-        except OSError as error:
-            # Not the photo's fault: the worker stops, and the photo is tried again.
-            raise CatalogError(
-                f"Thumbnails cannot be written to {self._thumbnails}: {error.strerror}.",
-                "Free some space on that disk, or mend its permissions. Nothing is lost.",
-            ) from error
 
 
 _Ready = queue.SimpleQueue[PhotoWork | Failure | Exception | None]

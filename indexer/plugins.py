@@ -139,9 +139,9 @@ class PluginStage:
         except ReverieError as error:
             raise self._failed(error) from error
         for one in findings:
-            if isinstance(one, Findings) and (one.embedding is not None or one.aesthetic is not None):
+            if isinstance(one, Findings) and (one.embedding, one.aesthetic, one.cut_out) != (None, None, None):
                 raise StageFailed(
-                    f'The plug-in "{self.name}" gave an embedding or an aesthetic score.',
+                    f'The plug-in "{self.name}" gave an embedding, an aesthetic score or a cut-out.',
                     f"A plug-in gives tags and detections only. {_mend(self.name)}",
                 )
         return findings

@@ -37,6 +37,8 @@ class Findings:
     embedding: Embedding | None = None
     aesthetic: float | None = None
     """0 to 1."""
+    cut_out: bytes | None = None
+    """A small PNG of the subject alone, the rest transparent."""
 
 
 @runtime_checkable

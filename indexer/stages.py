@@ -6,6 +6,8 @@ Kept apart from the pipeline so that the service can plan work without loading w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from indexer.records import Stage
 
 STAGES: dict[str, int] = {
@@ -19,8 +21,13 @@ TASK_REVISIONS: dict[str, int] = {
     "labels": 1,
     "aesthetic": 1,
     "detection": 1,
-    "segmentation": 1,
+    "segmentation": 2,
     "action": 1,
     "speech": 1,
 }
 """What a model can be used for. Its stage is called "task:model"; the revision is that of our code around the model."""
+
+
+def cuts_out(stages: Iterable[str]) -> bool:
+    """Whether one of these stages looks for the subject of a photo."""
+    return any(stage.startswith("segmentation:") for stage in stages)

@@ -82,6 +82,8 @@ class PhotoMessage(TypedDict):
     label: str | None
     jobs: list[JobMessage]
     thumbnail: str
+    cut_out: str | None
+    """Path of a small PNG of the subject alone; null: nothing was cut out."""
 
 
 class ProblemMessage(TypedDict):

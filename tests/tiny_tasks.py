@@ -21,7 +21,7 @@ transformers: Any = importlib.import_module("transformers")
 
 LABELS = {0: "person", 1: "Traffic Light", 2: "N/A", 3: "dog"}
 ACTIONS = {0: "swimming", 1: "playing guitar", 2: "dancing"}
-CITYSCAPE = {0: "sky", 1: "road", 2: "tree", 3: "building"}
+CITYSCAPE = {0: "person", 1: "road", 2: "tree", 3: "building"}
 SIDE = 64
 """Pixels of the detectors' input."""
 FRAMES = 4

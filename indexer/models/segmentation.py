@@ -1,8 +1,9 @@
-"""How much of a photo is sky, water, grass: SegFormer (Xie et al., 2021) and its like in transformers, as a stage."""
+"""How much of a photo is sky, water, grass, and its subject: SegFormer (Xie et al., 2021) and its like, as a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.models.canvas import Canvas, canvas_of, class_names
+from indexer.models.cut_out import encode_cut_out, shrunk, subject_of, things_of
 from indexer.models.listing import ModelEntry, stage_revision
 from indexer.models.pretrained import code_version, load_model, load_processor, weights_key
 from indexer.models.resources import Resources
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 SOURCE = "area"
 SMALLEST_SHARE = 0.05
 """Of the picture. Below it an area is rather a thing, or a mistake."""
-_CODE = "1"
+_CODE = "2"
 
 
 def load(stage_name: str, entry: ModelEntry, resources: Resources) -> SegmentationStage:
@@ -56,10 +58,11 @@ def network_ref(entry: ModelEntry, resources: Resources) -> NetworkRef:
 
 
 class SegmentationNetwork:
-    """A `Network`: squashed pictures in; out, for each class, its share of the area and its mean probability (N, C)."""
+    """A `Network`: squashed pictures in; out, for each class, its share of the area and its mean probability (N, C);
+    and the map of classes (N, h, w) int32, as coarse as the network makes it."""
 
     inputs: tuple[TensorSpec, ...]
-    outputs = ("areas", "evidence")
+    outputs = ("areas", "evidence", "classes")
     same_precision = SAME_PRECISION
     reduced_precision = REDUCED_PRECISION
 
@@ -90,12 +93,23 @@ class SegmentationNetwork:
         return (np.asarray(found["pixel_values"], np.float32),)
 
     def judged(self, outputs: Arrays) -> NDArray[np.float32]:
-        """Both outputs in a row: areas change by leaps, the mean probability does not."""
-        return np.concatenate(outputs, axis=1).astype(np.float32)
+        """Areas and evidence in a row: areas change by leaps, the mean probability does not. The map is what the areas
+        are summed up from."""
+        return np.concatenate(outputs[:2], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One photo on its way through a `SegmentationStage`."""
+
+    tensor: NDArray[np.float32]
+    """(3, S, S), squashed."""
+    picture: NDArray[np.uint8]
+    """(H, W, 3), small, in its own proportions: what a cut-out is cut from."""
 
 
 class SegmentationStage:
-    """Areas as tags, their share of the picture as the confidence; a `PhotoStage`."""
+    """Areas as tags, their share of the picture as the confidence, and the subject cut out; a `PhotoStage`."""
 
     def __init__(
         self,
@@ -113,6 +127,7 @@ class SegmentationStage:
         self._canvas = network.canvas
         self._served = served
         self._names = names
+        self._things = things_of(names)
         self._smallest_share = smallest_share
 
     @property
@@ -120,18 +135,25 @@ class SegmentationStage:
         """How the network runs now."""
         return self._served.report
 
-    def prepare(self, view: View) -> NDArray[np.float32]:
-        """The photo as a tensor (3, S, S)."""
-        return self._canvas.squash(view.pixels)
+    def prepare(self, view: View) -> Prepared:
+        """The photo as a tensor, and as a small picture."""
+        return Prepared(self._canvas.squash(view.pixels), shrunk(view.pixels))
 
-    def analyse(self, batch: Sequence[NDArray[np.float32]]) -> list[Findings]:
+    def analyse(self, batch: Sequence[Prepared]) -> list[Findings]:
         """Prepared photos to findings, in order."""
-        areas, _ = self._served(np.stack(batch))
-        return [Findings(tags=self._tags(np.asarray(shares, np.float32))) for shares in areas]
+        areas, _, classes = self._served(np.stack([one.tensor for one in batch]))
+        return [
+            Findings(tags=self._tags(np.asarray(shares, np.float32)), cut_out=self._cut_out(one.picture, numbers))
+            for one, shares, numbers in zip(batch, areas, classes, strict=True)
+        ]
 
     def close(self) -> None:
         """End what is being built in the background."""
         self._served.close()
+
+    def _cut_out(self, picture: NDArray[np.uint8], classes: NDArray[np.generic]) -> bytes | None:
+        subject = subject_of(classes.astype(np.int32), self._things)
+        return None if subject is None else encode_cut_out(picture, subject)
 
     def _tags(self, shares: NDArray[np.float32]) -> tuple[Tag, ...]:
         order = np.argsort(-shares, kind="stable")

@@ -24,17 +24,18 @@ class Boxes(torch.nn.Module):
 
 
 class Areas(torch.nn.Module):
-    """A segmenter. Only sums leave it: the map of a single photo would be megabytes."""
+    """A segmenter. Sums and the winners leave it: the scores of a single photo would be megabytes."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, 3, S, S) to the share of the area that each class wins, and its mean probability; both (N, C)."""
+    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(N, 3, S, S) to the share of the area that each class wins, and its mean probability, both (N, C); and the
+        class that wins at each point, (N, h, w) int32."""
         logits = self.model(pixel_values=pixel_values, return_dict=True).logits
         won = (logits == logits.amax(dim=1, keepdim=True)).to(logits.dtype)
-        return won.mean(dim=(2, 3)), logits.softmax(dim=1).mean(dim=(2, 3))
+        return won.mean(dim=(2, 3)), logits.softmax(dim=1).mean(dim=(2, 3)), logits.argmax(dim=1).to(torch.int32)
 
 
 class Actions(torch.nn.Module):

@@ -100,6 +100,7 @@ def test_a_photo_is_told_fact_by_fact() -> None:
         "label": None,
         "jobs": [{"stage": "concepts", "revision": 1, "state": "quarantined", "attempts": 3, "problem": "It broke."}],
         "thumbnail": "/not/there.jpg",
+        "cut_out": "/library/ab.png",
     }  # fmt: skip
     out = io.StringIO()
     render_photo(out, message, thumbnails=False, environ={})
@@ -117,6 +118,7 @@ def test_a_photo_is_told_fact_by_fact() -> None:
         ("tags (authored)", "trip 1.00"),
         ("tags (detection)", "2 \N{MULTIPLICATION SIGN} dog 0.93"),
         ("aesthetic", "0.62"),
+        ("cut-out", "/library/ab.png"),
         ("seen", "dog 0.50, 40% x 70% of the picture, from 10% left, 20% top"),
         ("seen", "... and 2 more"),
         ("stage concepts", "quarantined: It broke."),

@@ -17,6 +17,7 @@ from indexer.media.files import FileIdentity
 from indexer.media.limits import Limits
 from indexer.models.builtin import load_concept_model
 from indexer.models.concept_stage import ConceptStage
+from indexer.models.cut_out import encode_cut_out
 from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Embedding, Failure, Space, Stage, Tag
 from indexer.stage import Findings, LoadedStage, View
@@ -364,6 +365,49 @@ def test_a_stage_that_cannot_be_loaded_costs_the_photos_that_stage_only(
         assert isinstance(result, Analysis)
         assert [failure.title for failure in result.failed] == ["The plug-in is broken."]
         assert list(result.stages) == ([] if result.media_id == 3 else [Stage.DESCRIBE])
+
+
+class TinyCutter:
+    """Cuts out what it is told to."""
+
+    name = "segmentation:tiny"
+    revision = 1
+    short_side = 32
+    report = None
+
+    def __init__(self, cut_out: bytes | None) -> None:
+        self.cut_out = cut_out
+
+    def prepare(self, view: View) -> None:
+        del view
+
+    def analyse(self, batch: Sequence[None]) -> list[Findings]:
+        return [Findings(cut_out=self.cut_out) for _ in batch]
+
+
+def test_a_cut_out_lies_beside_the_thumbnail_as_long_as_the_photo_has_one(
+    run: Callable[..., list[Analysis | Failure]], photos: Path, tmp_path: Path
+) -> None:
+    def cut(stage: LoadedStage, *owed: str) -> list[bytes]:
+        [result] = run([task(photos / "coffee.png", 1, owed)], stages(stage))
+        assert isinstance(result, Analysis)
+        assert (sorted(result.stages), result.failed) == (sorted(owed), ())
+        thumbnails = list((tmp_path / "thumbnails").rglob("*.jpg"))
+        return [thumbnail.with_suffix(".png").read_bytes() for thumbnail in thumbnails
+                if thumbnail.with_suffix(".png").exists()]  # fmt: skip
+
+    first, second = (encode_cut_out(np.full((9, 9, 3), grey, np.uint8), np.eye(3, dtype=bool)) for grey in (50, 90))
+    assert cut(TinyCutter(first), Stage.DESCRIBE, "segmentation:tiny") == [first]
+    assert cut(TinyCutter(second), "segmentation:tiny") == [second]
+    assert cut(TinyCutter(None), Stage.DESCRIBE) == [second], "nobody looked for a subject"
+    assert cut(TinyCutter(None), "segmentation:tiny") == []
+    assert not list((tmp_path / "thumbnails").rglob("*.part"))
+
+
+def test_a_cut_out_that_is_no_picture_is_a_failure(run: Callable[..., list[Analysis | Failure]], photos: Path) -> None:
+    [result] = run([task(photos / "coffee.png", 1, ("segmentation:tiny",))], stages(TinyCutter(b"<svg/>")))
+    assert isinstance(result, Analysis)
+    assert "the cut-out is no PNG" in result.failed[0].title
 
 
 def test_photos_are_decoded_as_large_as_the_stages_want(

@@ -138,7 +138,11 @@ def test_it_cannot_write_to_the_pixels_that_all_stages_share(install: Install) -
 
 @pytest.mark.parametrize(
     "findings",
-    ["Findings(aesthetic=0.5)", "Findings(embedding=Embedding(Space('mine', 1), b'\\x00\\x3c'))"],
+    [
+        "Findings(aesthetic=0.5)",
+        "Findings(cut_out=b'\\x89PNG')",
+        "Findings(embedding=Embedding(Space('mine', 1), b'\\x00\\x3c'))",
+    ],
 )
 def test_it_cannot_give_vectors_or_scores(install: Install, findings: str) -> None:
     install("seasons", code=STAGE.format(name="seasons", revision=1, short_side=1) + f"""
