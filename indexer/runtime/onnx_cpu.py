@@ -18,12 +18,15 @@ from indexer.runtime.network import Arrays, Network
 from indexer.runtime.runtimes import processor_name
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
 GRAPH = "model.onnx"
 OPSET = 20
 EXAMPLES = 2
 """Items of the batch that is traced: the exporter takes a batch of one for a constant."""
+_MATRICES = ("MatMul", "Gemm")
+"""Operations that are quantised."""
 _ONE_FILE = 1_500_000_000
 """Bytes of weights above which they lie beside the graph: a protocol buffer ends at 2 GiB."""
 
@@ -63,7 +66,9 @@ class OnnxFp32:
 class OnnxInt8(OnnxFp32):
     """The graph with its matrices in int8; activations are quantised as they come.
 
-    Matrices have a scale per output and use 7 of the 8 bits, because x86 processors without VNNI overflow with 8.
+    Matrices have a scale per output and use 7 of the 8 bits, because x86 processors without VNNI overflow with 8. The
+    last matrix before each output stays in float32: it costs next to nothing, and its error would be in the result as
+    it is (docs/decisions/runtimes.md has the figures).
     """
 
     name = "onnxruntime-int8"
@@ -76,6 +81,7 @@ class OnnxInt8(OnnxFp32):
         self, network: Network, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
     ) -> None:
         """Quantise the float32 graph, exporting it first where there is none yet."""
+        import onnx  # noqa: PLC0415 - only the build child needs what builds
         from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - only the build child
 
         graph = directory / "fp32.onnx" if source is None else source / GRAPH
@@ -84,7 +90,8 @@ class OnnxInt8(OnnxFp32):
         quantize_dynamic(
             graph,
             directory / GRAPH,
-            op_types_to_quantize=["MatMul", "Gemm"],
+            op_types_to_quantize=list(_MATRICES),
+            nodes_to_exclude=last_matrices(onnx.load(graph, load_external_data=False).graph),
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
@@ -93,6 +100,30 @@ class OnnxInt8(OnnxFp32):
         )
         for leftover in directory.glob("fp32.onnx*"):
             leftover.unlink()
+
+
+def last_matrices(graph: onnx.GraphProto) -> list[str]:
+    """Names of the nodes that multiply by constant weights last: one for each output that has a single such node."""
+    makers = {name: node for node in graph.node for name in node.output}
+    constants = {tensor.name for tensor in graph.initializer}
+    found: list[str] = []
+    for output in graph.output:
+        last: set[str] = set()
+        seen: set[str] = set()
+        waiting = [output.name]
+        while waiting and len(last) < 2:  # two: the output is a sum of several ways, as in the middle of a network
+            name = waiting.pop()
+            node = makers.get(name)
+            if node is None or name in seen:
+                continue
+            seen.add(name)
+            if node.op_type in _MATRICES and any(weights in constants for weights in node.input):
+                last.add(node.name)
+            else:
+                waiting += node.input
+        if len(last) == 1:
+            found += last
+    return found
 
 
 class OnnxGraphEngine:

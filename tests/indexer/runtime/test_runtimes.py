@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -293,3 +294,20 @@ def test_pictures_are_made_up_where_there_are_too_few(tmp_path: Path) -> None:
         np.testing.assert_array_equal(left, right)
         assert left.std() > 10
     assert not np.array_equal(first[0][:50, :50], first[1][:50, :50])
+
+
+def test_the_last_matrix_before_an_output_stays_in_float32() -> None:
+    def graph(*nodes: onnx.NodeProto) -> onnx.GraphProto:
+        weights = [onnx.numpy_helper.from_array(np.ones((4, 4), np.float32), name) for name in ("first", "second")]
+        values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
+        return onnx.helper.make_graph(list(nodes), "g", values[:1], values[1:], weights)
+
+    make = onnx.helper.make_node
+    hidden = make("MatMul", ["x", "first"], ["h"], name="hidden")
+    head = make("MatMul", ["h", "second"], ["z"], name="head")
+    normalised = graph(hidden, head, make("ReduceL2", ["z"], ["l"]), make("Div", ["z", "l"], ["y"]))
+    assert onnx_cpu.last_matrices(normalised) == ["head"]
+    residual = graph(hidden, head, make("Add", ["h", "z"], ["y"]))
+    assert onnx_cpu.last_matrices(residual) == []
+    weightless = graph(hidden, make("MatMul", ["h", "x"], ["y"], name="attention"))
+    assert onnx_cpu.last_matrices(weightless) == ["hidden"]
