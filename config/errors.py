@@ -15,6 +15,7 @@
     ├── ModelError               weights are missing, altered or will not run
     │   ├── PullFailed           weights could not be fetched, or are not the ones that were asked for
     │   ├── StageFailed          one stage cannot do its work; the others can
+    │   ├── StageBroken          the model of one stage cannot work; nothing goes on until that is mended
     │   ├── OutOfDeviceMemory    a batch does not fit into the device's memory
     │   └── DeviceFailed         the device is in a state that only a new process can leave
     ├── CatalogError             the catalog cannot be opened or written
@@ -99,6 +100,14 @@ class ModelError(ReverieError):
 
 class PullFailed(ModelError):
     """Weights could not be fetched, or are not the ones that were asked for."""
+
+
+class StageBroken(ModelError):
+    """The model of one stage cannot be loaded or run: photos wait for it, rather than go without."""
+
+    def __init__(self, stage: str, title: str, remedy: str = "") -> None:
+        super().__init__(title, remedy)
+        self.stage = stage
 
 
 class StageFailed(ModelError):

@@ -22,7 +22,7 @@ import msgspec
 
 from config.errors import ModelError, ReverieError, ServiceError
 from config.version import current_version
-from daemon.protocol import Assignment, Done, Refused, Setup
+from daemon.protocol import Assignment, Broken, Done, Refused, Setup
 from daemon.supervisor import Death, Result, Supervisor
 from indexer.pictures import Pictures
 from indexer.records import RuntimeReport
@@ -35,6 +35,9 @@ ACTOR_CPUS = 4
 
 EXCHANGE_SECONDS = 0.5
 """How long an actor waits for its worker's first answer before it comes back for more work."""
+
+CLOSE_SECONDS = 5.0
+"""How long actors are given to end their workers and remove their files."""
 
 MOST_LOSSES = 3
 """So many actors lost in a row, without a result in between, are no accident."""
@@ -59,8 +62,8 @@ class Exchange(msgspec.Struct, frozen=True):
     """PNG by content hash."""
     death: Death | None
     reports: dict[str, RuntimeReport]
-    trouble: tuple[str, str] | None
-    """Title and remedy of why its worker cannot work."""
+    trouble: Broken | None
+    """Why its worker cannot work."""
 
 
 class Analyst:
@@ -96,7 +99,7 @@ class Analyst:
             else:
                 results = outcome
         except ReverieError as error:
-            trouble = (error.title, error.remedy)
+            trouble = Broken.by(error)
         done = [result.analysis.media_id for result in results if isinstance(result, Done)]
         thumbnails, cut_outs = Pictures(self._thumbnails).take() if done else ({}, {})
         return msgspec.msgpack.encode(
@@ -210,7 +213,7 @@ class RayPool:
         """What some actor has answered; waits up to `timeout` seconds for it.
 
         Raises:
-            ModelError: a worker cannot work at all.
+            ModelError, CatalogError: a worker cannot work at all.
             NoCluster: actors are lost one after another.
         """
         for remote in self._remotes:
@@ -226,6 +229,8 @@ class RayPool:
 
     def stop(self) -> None:
         """End every worker and leave the cluster. Work in flight is forgotten here."""
+        closing = [remote.handle.close.remote() for remote in self._remotes]
+        self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
         for remote in self._remotes:
             self._ray.kill(remote.handle)
         self._remotes.clear()
@@ -243,7 +248,7 @@ class RayPool:
             self._lost(remote, error)
             return
         if exchange.trouble:
-            raise ModelError(*exchange.trouble)
+            raise exchange.trouble.error()
         self._reports |= exchange.reports
         for content_hash, jpeg in exchange.thumbnails.items():
             self._pictures.keep_thumbnail(content_hash, jpeg)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
+from config.errors import StageBroken
 from config.settings import Settings
 from daemon.answers import Answers
 from daemon.identify import Identifier
@@ -84,6 +85,7 @@ class Indexing:
             look_ahead=2 * (networks.batch_size or SMALL_BATCH) + processing.workers,
             first=lambda: self.profiles.active.stages,
             vector_spaces=lambda: self.profiles.vector_spaces,
+            without=lambda: self.profiles.set_aside,
             stored=self._stored,
             clock=time.monotonic,
             pause=self._governor.pause,
@@ -105,7 +107,12 @@ class Indexing:
             ModelError: no worker can run on this machine. Identification goes on being possible.
         """
         identifying = self._identifier.step()
-        moved = self._scheduler.step(WAIT_SECONDS if self.workers.in_flight else 0.0)
+        try:
+            moved = self._scheduler.step(WAIT_SECONDS if self.workers.in_flight else 0.0)
+        except StageBroken as error:
+            if not self.profiles.do_without(error):
+                raise
+            moved = True
         if identifying and not moved and not self.workers.in_flight:
             self._identifier.wait(WAIT_SECONDS)  # a slow disk: asking again and again would only take its processor
         if time.monotonic() > self._snapshot_due:
@@ -138,7 +145,7 @@ class Indexing:
                 report_due = time.monotonic() + REPORT_SECONDS
             if busy:
                 continue
-            if wait is None and not self.catalog.has_work():
+            if wait is None and not self.catalog.has_work(without=self.profiles.set_aside):
                 if self.profiles.trouble is not None:
                     raise self.profiles.trouble  # nothing else is left to do, and this one will not mend itself
                 if self.profiles.idle:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TypeVar
 
-from config.errors import ReverieError
+from config.errors import ModelError, ReverieError, StageBroken
 from config.paths import Paths
 from daemon.answers import Answers
 from daemon.view import BUILTIN_PLAN, QuerySide, View, query_resources
@@ -35,6 +35,9 @@ AGAIN_SECONDS = 30.0
 
 SWEEP_ROWS = 1000
 """Photos whose leftovers are removed between two batches of work."""
+
+ASIDE_SECONDS = 300.0
+"""After so long a new profile is tried again whose model could not work."""
 
 _T = TypeVar("_T")
 
@@ -70,7 +73,7 @@ class Profiles:
         self._checked: Plan | None = None
         self._checking: Future[None] | None = None
         self._opening: Future[View] | None = None
-        self._due = 0.0
+        self._due = self._aside_until = 0.0
         plans = catalog.plans()
         self._active = self._refreshed(plans.active or BUILTIN_PLAN)
         if self._active != plans.active:
@@ -122,6 +125,14 @@ class Profiles:
         return self._trouble
 
     @property
+    def set_aside(self) -> Collection[str]:
+        """Stages that are left alone for now, because a model of the plan that is being built cannot work."""
+        building = self._building
+        if building is None or self._clock() >= self._aside_until:
+            return ()
+        return [stage for stage in building.stages if stage not in self._active.stages]
+
+    @property
     def opening(self) -> bool:
         """The new profile is complete, and is being opened for use."""
         return self._opening is not None
@@ -149,9 +160,11 @@ class Profiles:
                 return False
             if plan != self._building:
                 self._catalog.begin(plan)
-                self._forget_work()
+                self._start_afresh()
                 self._building = plan
                 logger.info("the profile %s is being built beside %s", name, self._active.profile)
+            elif self._trouble is not None:
+                self._start_afresh()  # whoever asks again has mended something
         return True
 
     def cancel(self) -> str | None:
@@ -162,21 +175,37 @@ class Profiles:
             name = self._building.profile
             self._catalog.cancel()
             self._building = None
-            self._forget_work()
+            self._start_afresh()
             self._sweeping = True
         logger.info("the change to the profile %s was cancelled", name)
         return name
 
+    def do_without(self, error: StageBroken) -> bool:
+        """Leave a plan alone for a while whose model cannot work. False if the plan in use has that stage, too: it
+        cannot do without."""
+        with self._lock:
+            building = self._building
+            if building is None or error.stage not in building.stages or error.stage in self._active.stages:
+                return False
+            logger.error("the profile %s is set aside: %s", building.profile, error)
+            self._trouble = ModelError(
+                error.title, f"{error.remedy} `reverie models cancel` stops the change; the profile in use goes on."
+            )
+            self._aside_until = self._clock() + ASIDE_SECONDS
+        return True
+
     def retry(self) -> None:
         """Try at once what failed before."""
         with self._lock:
-            self._forget_work()
+            self._start_afresh()
 
     # -- the work
 
     def advance(self, answers: Answers) -> bool:
         """Do the next small part of a change. True if there is more to do at once. Raises CatalogError."""
         with self._lock:
+            if self._aside_until and self._clock() >= self._aside_until:
+                self._start_afresh()
             if self._building is not None and (self._clock() >= self._due or self._is_open):
                 self._due = self._clock() + CHECK_SECONDS
                 if self._build(self._building, answers):
@@ -212,7 +241,7 @@ class Profiles:
         self._catalog.switch()
         answers.adopt(view)
         self._active, self._building = plan, None
-        self._forget_work()
+        self._start_afresh()
         self._notes.clear()
         self._sweeping = True
         logger.info("searches are answered by the profile %s now", plan.profile)
@@ -231,7 +260,9 @@ class Profiles:
         if not self._checking.done():
             return False
         self._checking.result()
-        self._checked, self._checking, self._trouble = plan, None, None
+        self._checked, self._checking = plan, None
+        if not self._aside_until:
+            self._trouble = None
         return True
 
     def _sweep(self) -> bool:
@@ -252,6 +283,11 @@ class Profiles:
         self._checking = self._opening = None
         self._trouble = None
         self._due = 0.0
+
+    def _start_afresh(self) -> None:
+        """Forget that, and what was set aside."""
+        self._forget_work()
+        self._aside_until = 0.0
 
     def _refreshed(self, plan: Plan) -> Plan:
         """The plan as its profile is defined now: a list of labels may have been edited, a plug-in installed.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from config.errors import CatalogError, ModelError, ReverieError, StageBroken
 from indexer.records import Analysis, Failure, RuntimeReport
 
 
@@ -88,6 +89,24 @@ class Broken(msgspec.Struct, frozen=True, tag=True):
 
     title: str
     remedy: str
+    stage: str | None = None
+    """Of which stage the model cannot work; None: no single one."""
+    disk: bool = False
+    """Whether what the worker writes cannot be written."""
+
+    @classmethod
+    def by(cls, error: ReverieError) -> Broken:
+        """What an error becomes on its way."""
+        stage = error.stage if isinstance(error, StageBroken) else None
+        return cls(error.title, error.remedy, stage, disk=isinstance(error, CatalogError))
+
+    def error(self) -> ModelError | CatalogError:
+        """The error again: StageBroken if it is one stage's."""
+        if self.disk:
+            return CatalogError(self.title, self.remedy)
+        if self.stage is not None:
+            return StageBroken(self.stage, self.title, self.remedy)
+        return ModelError(self.title, self.remedy)
 
 
 class Poisoned(msgspec.Struct, frozen=True, tag=True):

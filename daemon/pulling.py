@@ -43,18 +43,19 @@ def pull_all(name: str, paths: Paths, environ: Mapping[str, str], *, folder: Pat
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+    fetched: set[str] = set()
     with bar:
         task = bar.add_task("", total=None)
 
         def show(progress: Progress) -> None:
+            fetched.add(progress.model)
             what = f"{progress.model}: {progress.file}"
             bar.update(task, description=what, completed=progress.done, total=progress.total)
 
         for entry in named(name, load_list(paths.config_folders)):
-            if store.installed(entry):
-                outcome["already"].append(entry.name)
-                continue
             bar.reset(task)
-            pull(entry, store, source=folder or Hub.from_environment(environ), progress=show)
-            outcome["pulled"].append(entry.name)
+            if entry.package is None or not store.installed(entry):
+                # One that is installed may be damaged: only what is whole is left as it is.
+                pull(entry, store, source=folder or Hub.from_environment(environ), progress=show)
+            outcome["pulled" if entry.name in fetched else "already"].append(entry.name)
     return outcome

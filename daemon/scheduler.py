@@ -78,6 +78,7 @@ class Scheduler:
         look_ahead: int,
         first: Callable[[], Collection[str]] = tuple,
         vector_spaces: Callable[[], Mapping[str, Space]] = dict,
+        without: Callable[[], Collection[str]] = tuple,
         stored: Callable[[], None],
         clock: Callable[[], float],
         pause: Callable[[], str | None] = lambda: None,
@@ -88,6 +89,7 @@ class Scheduler:
         self._look_ahead = look_ahead
         self._first = first
         self._vector_spaces = vector_spaces
+        self._without = without
         self._stored = stored
         self._clock = clock
         self._pause = pause
@@ -164,6 +166,7 @@ class Scheduler:
             exclude=[*self._not_before, *self._working],
             first=self._first(),
             vector_spaces=self._vector_spaces(),
+            without=self._without(),
         )
         for work in claimed:
             if work.attempts:
@@ -179,7 +182,7 @@ class Scheduler:
 
     def _must_pause(self) -> bool:
         """Whether something forbids to give out work. It is asked only if there is some."""
-        there_is_work = self._working or self._suspects or self._catalog.has_work()
+        there_is_work = self._working or self._suspects or self._catalog.has_work(without=self._without())
         self.paused = self._pause() if there_is_work else None
         return self.paused is not None
 

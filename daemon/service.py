@@ -162,6 +162,7 @@ class Service:
 
     def retry(self) -> int:
         """Try files again that were given up on."""
+        self._indexing.profiles.retry()
         return self._indexing.catalog.retry_problems()
 
     def models(self) -> ModelsMessage:

@@ -40,6 +40,10 @@ PREPARE_SECONDS = 1800.0
 """How long a worker may take to load, or first build, its network; on two cores a build takes under a minute."""
 
 
+BUILD_SECONDS = 7200.0
+"""An idle worker that builds an engine is let go after so long all the same: the build would start anew next time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Death:
     """The worker ended while it had work."""
@@ -117,7 +121,9 @@ class Supervisor:
         """Everything the worker has answered; waits up to `timeout` seconds for the first answer.
 
         Raises:
-            ModelError: the worker cannot work at all (weights missing or altered, or it dies at every start).
+            ModelError: the worker cannot work at all (weights missing or altered, or it dies at every start);
+                StageBroken if that is because of one stage.
+            CatalogError: what the worker writes cannot be written.
         """
         results: list[Result] = []
         self._flush()
@@ -143,7 +149,8 @@ class Supervisor:
         patience = max(self._stall_seconds, PREPARE_SECONDS if self._preparing else 0.0)
         if not results and self._in_flight and silent > patience:
             return self._kill(f"gave no answer for {patience:.0f} seconds")
-        if not self._in_flight and self._process is not None and silent > self._idle_seconds:
+        building = any(report.building for report in self.reports.values()) and silent < BUILD_SECONDS
+        if not self._in_flight and self._process is not None and silent > self._idle_seconds and not building:
             logger.info("no work for %.0f s: ending the worker", self._idle_seconds)
             self.stop()
         return results
@@ -161,9 +168,9 @@ class Supervisor:
                 self._stillborn = 0
             case Poisoned(title=title):
                 self._poison = title
-            case Broken(title=title, remedy=remedy):
+            case Broken():
                 self.stop()
-                raise ModelError(title, remedy)
+                raise reply.error()
             case Done(analysis=analysis):
                 self._in_flight.pop(analysis.media_id, None)
                 self._poisonings = 0

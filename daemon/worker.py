@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -32,6 +33,9 @@ from indexer.records import Analysis, Failure, RuntimeReport
 from indexer.stage import LoadedStage
 
 logger = logging.getLogger(__name__)
+
+TELL_SECONDS = 2.0
+"""How often it is looked whether a network came to run in another way."""
 
 NO_HUB = {
     "HF_HUB_OFFLINE": "1",
@@ -75,6 +79,7 @@ def main(descriptor: int) -> int:
     setup = msgspec.msgpack.decode(link.receive(), type=Setup)
 
     stages = _Stages(resources_of(setup), link.reply)
+    threading.Thread(target=stages.keep_telling, name="tell", daemon=True).start()
 
     def deliver(result: Analysis | Failure) -> None:
         link.reply(Done(result) if isinstance(result, Analysis) else Refused(result))
@@ -94,7 +99,7 @@ def main(descriptor: int) -> int:
         link.reply(Poisoned(error.title))
         return error.exit_status
     except ReverieError as error:
-        link.reply(Broken(error.title, error.remedy))
+        link.reply(Broken.by(error))
         return error.exit_status
     return 0
 
@@ -120,6 +125,12 @@ class _Stages:
             finally:
                 self._reply(Equipped(report))
         return stage
+
+    def keep_telling(self) -> None:
+        """Tell of engines that are swapped while no photo comes, for as long as the process lives."""
+        while True:
+            time.sleep(TELL_SECONDS)
+            self.report_changes()
 
     def report_changes(self) -> None:
         """An engine was swapped for a faster one, or a batch was halved."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from config.errors import ReverieError, StageFailed
+from config.errors import DeviceFailed, ReverieError, StageBroken, StageFailed
 from indexer.records import AUTHORED, Detection, Embedding, Tag
 from indexer.stage import Findings
 
@@ -29,7 +29,7 @@ def analyse_each(
 ) -> list[Findings | StageFailed]:
     """Run a batch; where the stage fails, run its photos one by one, so that the culprit alone is without result.
 
-    Raises ReverieError: what stops the worker, as long as it is not StageFailed.
+    Raises StageBroken or DeviceFailed, which stop the worker.
     """
     try:
         findings = analyse(inputs)
@@ -39,8 +39,10 @@ def analyse_each(
             )
     except StageFailed as error:
         failure = error
-    except ReverieError:
+    except DeviceFailed:
         raise
+    except ReverieError as error:
+        raise StageBroken(stage, error.title, error.remedy) from error
     except Exception as error:
         logger.warning('the stage "%s" failed on %d photos', stage, len(inputs), exc_info=True)
         failure = unforeseen(stage, error)

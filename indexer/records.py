@@ -170,6 +170,8 @@ class RuntimeReport:
     batch_size: int
     """Photos at a time; 0: as many as there are."""
     refused: tuple[Refusal, ...] = ()
+    building: bool = False
+    """Whether a faster engine is being built meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

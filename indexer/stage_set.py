@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from config.errors import StageFailed
+from config.errors import DeviceFailed, ModelError, StageBroken, StageFailed
 from indexer.records import Stage
 from indexer.stage import LoadedStage, PhotoStage, VectorStage
 
@@ -50,7 +50,7 @@ class StageSet:
     def owed(self, stages: Sequence[str], vector: bytes | None) -> Owed:
         """What a file needs that owes these stages and may have a stored vector.
 
-        Raises ModelError: a stage of ours cannot be loaded, which is no file's fault.
+        Raises StageBroken: a stage of ours cannot be loaded, which is no file's fault.
         """
         owed = Owed()
         for name in stages:
@@ -86,6 +86,10 @@ class StageSet:
                     self._loaded[name] = self._load(name)
                 except StageFailed as error:
                     self._loaded[name] = error
+                except DeviceFailed:
+                    raise
+                except ModelError as error:
+                    raise StageBroken(name, error.title, error.remedy) from error
             return self._loaded[name]
 
 

@@ -131,6 +131,7 @@ class EngineSlot:
             precision=info.precision,
             batch_size=batch_size,
             refused=self.refused,
+            building=self.building,
         )
 
     def degrade(self, reason: str) -> bool:

@@ -119,20 +119,30 @@ class Catalog(PlanKeeper):
         exclude: Collection[int] = (),
         first: Collection[str] = (),
         vector_spaces: Mapping[str, Space] | None = None,
+        without: Collection[str] = (),
     ) -> list[Work]:
         """Take media that have a live path and pending jobs, and none running. Their jobs are running, and committed
         as such, when this returns.
 
         Media that lack a stage of `first` come before the others; of each, the lowest id first. Where all that a media
-        owes reads vectors of one space (`vector_spaces`: stage to that space), its stored vector is handed out.
+        owes reads vectors of one space (`vector_spaces`: stage to that space), its stored vector is handed out. Jobs of
+        the stages `without` are left as they are.
         """
         with self._database.write() as db:
-            return jobs.claim(db, limit, self._clock(), exclude=exclude, first=first, vector_spaces=vector_spaces or {})
+            return jobs.claim(
+                db,
+                limit,
+                self._clock(),
+                exclude=exclude,
+                first=first,
+                vector_spaces=vector_spaces or {},
+                without=without,
+            )
 
-    def has_work(self) -> bool:
+    def has_work(self, *, without: Collection[str] = ()) -> bool:
         """Whether `claim` would find something; cheap, whatever the size of the library."""
         with self._database.read() as db:
-            return bool(jobs.claimable(db, 1, ()))
+            return bool(jobs.claimable(db, 1, (), without=without))
 
     def release(self, media_ids: Collection[int]) -> None:
         """Give claimed media back unharmed: running -> pending, attempts unchanged."""

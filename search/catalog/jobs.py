@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from indexer.records import Failure, Space, stage_order
 from search.catalog import fulltext
 from search.catalog.rows import Work
-from search.catalog.sql import IN_IDS, LIVE, NOT_RETIRED, STAT_COLUMNS, id_list, stat_of, storable
+from search.catalog.sql import IN_IDS, LIVE, NOT_RETIRED, STAT_COLUMNS, id_list, marks, stat_of, storable
 
 
 def create(db: sqlite3.Connection, media_id: int, stages: Mapping[str, int], now: float) -> None:
@@ -80,24 +80,39 @@ def release(db: sqlite3.Connection, media_ids: Collection[int], now: float) -> N
     )
 
 
-def claimable(db: sqlite3.Connection, limit: int, exclude: Collection[int], first: Collection[str] = ()) -> list[int]:
+def claimable(
+    db: sqlite3.Connection,
+    limit: int,
+    exclude: Collection[int],
+    first: Collection[str] = (),
+    without: Collection[str] = (),
+) -> list[int]:
     """Media that have a live path and pending jobs, and none running; those that lack a stage of `first` before the
     others, of each the lowest id first."""
     # One stage at a time, each in the order of its index: together they would all have to be read and sorted.
     urgent = {media_id for stage in first for media_id in _waiting(db, limit, exclude, stage)}
     found = sorted(urgent)[:limit]
-    return found + _waiting(db, limit - len(found), [*exclude, *found]) if len(found) < limit else found
+    if len(found) == limit:
+        return found
+    return found + _waiting(db, limit - len(found), [*exclude, *found], without=without)
 
 
-def _waiting(db: sqlite3.Connection, limit: int, exclude: Collection[int], stage: str | None = None) -> list[int]:
-    """Claimable media with one stage pending, or with any."""
+def _waiting(
+    db: sqlite3.Connection,
+    limit: int,
+    exclude: Collection[int],
+    stage: str | None = None,
+    without: Collection[str] = (),
+) -> list[int]:
+    """Claimable media with one stage pending, or with any but those of `without`."""
     index, which = ("job_open", "state != 'done'") if stage is None else ("job_waiting", "job.stage = ?")
     rows = db.execute(
         f"SELECT DISTINCT job.media_id FROM job INDEXED BY {index} CROSS JOIN media m ON m.id = job.media_id"
         f" WHERE job.state = 'pending' AND {which} AND job.{NOT_RETIRED} AND {LIVE} AND NOT job.media_id {IN_IDS}"
+        f" AND job.stage NOT IN ({marks(without)})"
         " AND NOT EXISTS (SELECT 1 FROM job other WHERE other.media_id = job.media_id AND other.state = 'running')"
         " ORDER BY job.media_id LIMIT ?",
-        (*([] if stage is None else [stage]), id_list(exclude), limit),
+        (*([] if stage is None else [stage]), id_list(exclude), *without, limit),
     )
     return [row[0] for row in rows]
 
@@ -110,21 +125,24 @@ def claim(
     exclude: Collection[int],
     first: Collection[str],
     vector_spaces: Mapping[str, Space],
+    without: Collection[str],
 ) -> list[Work]:
     """Take the next media to work on; see `Catalog.claim`."""
-    media_ids = claimable(db, limit, exclude, first)
-    work = [_work(db, media_id, vector_spaces) for media_id in media_ids]
+    media_ids = claimable(db, limit, exclude, first, without)
+    work = [_work(db, media_id, vector_spaces, without) for media_id in media_ids]
     db.execute(
         f"UPDATE job SET state = 'running', updated_at = ? WHERE state = 'pending' AND {NOT_RETIRED}"
-        f" AND media_id {IN_IDS}",
-        (now, id_list(media_ids)),
+        f" AND media_id {IN_IDS} AND stage NOT IN ({marks(without)})",
+        (now, id_list(media_ids), *without),
     )
     return work
 
 
-def _work(db: sqlite3.Connection, media_id: int, vector_spaces: Mapping[str, Space]) -> Work:
+def _work(db: sqlite3.Connection, media_id: int, vector_spaces: Mapping[str, Space], without: Collection[str]) -> Work:
     pending = db.execute(
-        f"SELECT stage, attempts FROM job WHERE media_id = ? AND state = 'pending' AND {NOT_RETIRED}", (media_id,)
+        f"SELECT stage, attempts FROM job WHERE media_id = ? AND state = 'pending' AND {NOT_RETIRED}"
+        f" AND stage NOT IN ({marks(without)})",
+        (media_id, *without),
     ).fetchall()
     # Of several copies, read the one that has a sidecar: it knows more.
     stat = stat_of(

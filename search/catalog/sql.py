@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from search.catalog.rows import FileStat
@@ -36,6 +36,11 @@ StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | No
 def id_list(ids: Iterable[int]) -> str:
     """A list of ids as one bound value."""
     return json.dumps([int(number) for number in ids])
+
+
+def marks(values: Collection[object]) -> str:
+    """The inside of IN (...) for so many bound values."""
+    return ", ".join("?" for _ in values)
 
 
 def storable(text: str | None) -> str | None:

@@ -210,3 +210,31 @@ def begin_without_a_service(reverie: Reverie, tiny: tuple[Path, Path]) -> None:
     catalog = Catalog(reverie.library)
     catalog.begin(plan_for("tiny", load_list(lists), store, lists))
     catalog.close()
+
+
+def test_a_new_model_that_cannot_work_does_not_hold_up_the_one_in_use(
+    installed: Reverie, tiny: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "photos"
+    make_many(folder, 4)
+    assert installed.json("index", folder)["done"] == 4
+    weights = installed.library / "models" / "tiny-clip" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    installed.start(folder)
+
+    refused = installed.run("models", "use", "tiny")
+    assert refused.returncode == 3
+    assert "reverie models pull tiny-clip" in refused.stderr
+    assert "reverie models cancel" in refused.stderr or "damaged" in refused.stderr
+
+    make_many(tmp_path / "more", 6)
+    for late in ("004.jpg", "005.jpg"):
+        (tmp_path / "more" / late).replace(folder / late)
+    installed.eventually(lambda: spaces(installed) == {BUILTIN: 6}, within=30)
+    assert installed.json("status")["counts"]["quarantined"] == 0
+    assert progress_of(installed)["trouble"]
+
+    assert installed.run("models", "pull", "tiny", "--from", tiny[1]).returncode == 0
+    finished = installed.run("models", "use", "tiny")
+    assert finished.returncode == 0, finished.stderr
+    installed.eventually(lambda: spaces(installed) == {"tiny-clip": 6}, within=30)
