@@ -16,7 +16,6 @@
     │   ├── PullFailed           weights could not be fetched, or are not the ones that were asked for
     │   ├── StageFailed          one stage cannot do its work; the others can
     │   ├── StageBroken          the model of one stage cannot work; nothing goes on until that is mended
-    │   ├── StageBroken          one stage cannot be loaded or run at all, whatever the file
     │   ├── OutOfDeviceMemory    a batch does not fit into the device's memory
     │   └── DeviceFailed         the device is in a state that only a new process can leave
     ├── CatalogError             the catalog cannot be opened or written
@@ -113,14 +112,6 @@ class StageBroken(ModelError):
 
 class StageFailed(ModelError):
     """One stage cannot be loaded, or gave what cannot be used; the other stages go on without it."""
-
-
-class StageBroken(ModelError):
-    """One stage cannot be loaded or run at all, whatever the file: the worker stops, and no photo is blamed."""
-
-    def __init__(self, title: str, remedy: str = "", *, stage: str) -> None:
-        super().__init__(title, remedy)
-        self.stage = stage
 
 
 class OutOfDeviceMemory(ModelError):
