@@ -81,25 +81,30 @@ class OnnxInt8(OnnxFp32):
         self, network: Network, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
     ) -> None:
         """Quantise the float32 graph, exporting it first where there is none yet."""
-        import onnx  # noqa: PLC0415 - only the build child needs what builds
-        from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - only the build child
-
         graph = directory / "fp32.onnx" if source is None else source / GRAPH
         if source is None:
             export(network, samples, graph)
-        quantize_dynamic(
-            graph,
-            directory / GRAPH,
-            op_types_to_quantize=list(_MATRICES),
-            nodes_to_exclude=last_matrices(onnx.load(graph, load_external_data=False).graph),
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            reduce_range=True,
-            # Word vectors stay as they are: the result may be as large as its source.
-            use_external_data_format=any(graph.parent.glob(f"{graph.name}.*")),
-        )
+        quantise(graph, directory / GRAPH)
         for leftover in directory.glob("fp32.onnx*"):
             leftover.unlink()
+
+
+def quantise(graph: Path, target: Path) -> None:
+    """Write the graph with int8 matrices (see `OnnxInt8`)."""
+    import onnx  # noqa: PLC0415 - only the build child needs what builds
+    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - only the build child
+
+    quantize_dynamic(
+        graph,
+        target,
+        op_types_to_quantize=list(_MATRICES),
+        nodes_to_exclude=last_matrices(onnx.load(graph, load_external_data=False).graph),
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        reduce_range=True,
+        # Word vectors stay as they are: the result may be as large as its source.
+        use_external_data_format=any(graph.parent.glob(f"{graph.name}.*")),
+    )
 
 
 def last_matrices(graph: onnx.GraphProto) -> list[str]:
@@ -118,7 +123,8 @@ def last_matrices(graph: onnx.GraphProto) -> list[str]:
                 continue
             seen.add(name)
             if node.op_type in _MATRICES and any(weights in constants for weights in node.input):
-                last.add(node.name)
+                # The quantiser first makes a MatMul of every Gemm, under this name.
+                last.add(f"{node.name}_MatMul" if node.op_type == "Gemm" else node.name)
             else:
                 waiting += node.input
         if len(last) == 1:

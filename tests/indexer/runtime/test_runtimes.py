@@ -296,7 +296,7 @@ def test_pictures_are_made_up_where_there_are_too_few(tmp_path: Path) -> None:
     assert not np.array_equal(first[0][:50, :50], first[1][:50, :50])
 
 
-def test_the_last_matrix_before_an_output_stays_in_float32() -> None:
+def test_the_last_matrix_before_an_output_stays_in_float32(tmp_path: Path) -> None:
     def graph(*nodes: onnx.NodeProto) -> onnx.GraphProto:
         weights = [onnx.numpy_helper.from_array(np.ones((4, 4), np.float32), name) for name in ("first", "second")]
         values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in ("x", "y")]
@@ -304,10 +304,16 @@ def test_the_last_matrix_before_an_output_stays_in_float32() -> None:
 
     make = onnx.helper.make_node
     hidden = make("MatMul", ["x", "first"], ["h"], name="hidden")
-    head = make("MatMul", ["h", "second"], ["z"], name="head")
+    head = make("Gemm", ["h", "second"], ["z"], name="head")
     normalised = graph(hidden, head, make("ReduceL2", ["z"], ["l"]), make("Div", ["z", "l"], ["y"]))
-    assert onnx_cpu.last_matrices(normalised) == ["head"]
+    assert len(onnx_cpu.last_matrices(normalised)) == 1
     residual = graph(hidden, head, make("Add", ["h", "z"], ["y"]))
     assert onnx_cpu.last_matrices(residual) == []
     weightless = graph(hidden, make("MatMul", ["h", "x"], ["y"], name="attention"))
     assert onnx_cpu.last_matrices(weightless) == ["hidden"]
+
+    model = onnx.helper.make_model(normalised, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "fp32.onnx")
+    onnx_cpu.quantise(tmp_path / "fp32.onnx", tmp_path / "int8.onnx")
+    kinds = [node.op_type for node in onnx.load(tmp_path / "int8.onnx").graph.node]
+    assert (kinds.count("MatMulInteger"), kinds.count("MatMul")) == (1, 1)
