@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from config.errors import ModelError, ReverieError, ServiceError
+from config.errors import ModelError, ReverieError, ServiceError, StageBroken
 from config.version import current_version
 from daemon.protocol import Assignment, Broken, Done, Refused, Setup
 from daemon.supervisor import Death, Result, Supervisor
@@ -227,6 +227,10 @@ class RayPool:
                 self._take(asked[answer])
         return self._news.popleft() if self._news else []
 
+    def rest(self, error: StageBroken) -> None:
+        """Raises the error: a stage that nobody can do without ends the run."""
+        raise error
+
     def stop(self) -> None:
         """End every worker and leave the cluster. Work in flight is forgotten here."""
         closing = [remote.handle.close.remote() for remote in self._remotes]
@@ -248,6 +252,8 @@ class RayPool:
             self._lost(remote, error)
             return
         if exchange.trouble:
+            remote.outbox.clear()  # its worker has ended, and with it all that this actor had
+            remote.in_flight.clear()
             raise exchange.trouble.error()
         self._reports |= exchange.reports
         for content_hash, jpeg in exchange.thumbnails.items():

@@ -111,7 +111,7 @@ class Indexing:
             moved = self._scheduler.step(WAIT_SECONDS if self.workers.in_flight else 0.0)
         except StageBroken as error:
             if not self.profiles.do_without(error):
-                raise
+                self.workers.rest(error)
             moved = True
         if identifying and not moved and not self.workers.in_flight:
             self._identifier.wait(WAIT_SECONDS)  # a slow disk: asking again and again would only take its processor
@@ -158,7 +158,7 @@ class Indexing:
         """How far the work is, counted from the start or from an earlier reading of the pace."""
         # Read in the order in which a file passes through them, so that none is missed on its way.
         settling = self.intake.settling
-        counts = self.catalog.counts()
+        counts = self.catalog.counts(without=self.profiles.set_aside)
         waiting = max(counts.unidentified + counts.pending + counts.running, self._scheduler.in_hand)
         pace = self.progress.pace()
         failed = pace.failed - (since.failed if since else 0)

@@ -185,11 +185,15 @@ class Profiles:
         cannot do without."""
         with self._lock:
             building = self._building
-            if building is None or error.stage not in building.stages or error.stage in self._active.stages:
+            if error.stage in self._active.stages:
                 return False
+            if building is None or error.stage not in building.stages:
+                return True  # it was cancelled meanwhile, and asks for nothing any more
             logger.error("the profile %s is set aside: %s", building.profile, error)
             self._trouble = ModelError(
-                error.title, f"{error.remedy} `reverie models cancel` stops the change; the profile in use goes on."
+                error.title,
+                f"{error.remedy} Then `reverie models use {building.profile}` tries again at once;"
+                " `reverie models cancel` stops the change. The profile in use goes on meanwhile.",
             )
             self._aside_until = self._clock() + ASIDE_SECONDS
         return True
@@ -227,14 +231,16 @@ class Profiles:
             if self._opening is None:
                 if self._catalog.ensure_jobs(self.stages):  # of a file that was identified in the moment of `begin`
                     return False
+                self._must_not_be_empty(plan)
                 self._opening = _in_background(lambda: _opened(answers, plan))
             if not self._opening.done():
                 return False
             view = self._opening.result()
         except ReverieError as error:
             logger.error("the profile %s cannot be taken into use: %s", plan.profile, error)
-            self._forget_work()
-            self._trouble = error
+            self._checking = self._opening = None
+            if not self._aside_until:  # that trouble is the same, or comes first
+                self._trouble = error
             self._due = self._clock() + AGAIN_SECONDS
             return False
         view.index.refresh()
@@ -246,6 +252,14 @@ class Profiles:
         self._sweeping = True
         logger.info("searches are answered by the profile %s now", plan.profile)
         return True
+
+    def _must_not_be_empty(self, plan: Plan) -> None:
+        """Raises ModelError: photos have vectors in use, and not one has a new one. That is no fault of photos."""
+        if self._catalog.vector_totals(self._active.space)[1] and not self._catalog.vector_totals(plan.space)[1]:
+            raise ModelError(
+                f"No photo could be analysed by the profile {plan.profile}.",
+                "`reverie status` shows why. `reverie retry` tries again; `reverie models cancel` stops the change.",
+            )
 
     def _is_checked(self, plan: Plan) -> bool:
         """Whether the new query side was loaded once.

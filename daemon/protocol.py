@@ -70,6 +70,8 @@ class Refused(msgspec.Struct, frozen=True, tag=True):
 class Preparing(msgspec.Struct, frozen=True, tag=True):
     """A stage is being loaded, and built first where that has never been done: it takes as long as it takes."""
 
+    stage: str
+
 
 class Began(msgspec.Struct, frozen=True, tag=True):
     """A file is about to be read: from here on it may be to blame."""

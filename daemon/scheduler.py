@@ -137,7 +137,13 @@ class Scheduler:
         self._suspects.clear()
 
     def _put_back_lost(self) -> None:
-        """Jobs that an error parted from the worker: nothing else would ever end them."""
+        """Jobs that an error parted from the worker: nothing else would ever end them. And suspects that owe what is
+        left out now: they are claimed again without it."""
+        without = set(self._without())
+        stale = [work.media_id for work in self._suspects if without.intersection(work.stages)]
+        if stale:
+            self._catalog.release(stale)
+            self._suspects = [work for work in self._suspects if work.media_id not in stale]
         lost = self._working.keys() - self._workers.in_flight
         if lost:
             self._catalog.release(lost)
@@ -223,7 +229,7 @@ class Scheduler:
         self._catalog.release(death.waiting)
         for media_id in death.waiting:
             self._working.pop(media_id, None)
-        if len(death.begun) != 1:
+        if len(death.begun) != 1 or death.loading:
             self._suspects.extend(self._working.pop(media_id) for media_id in death.begun)
             return
         work = self._working[death.begun[0]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from config.errors import ModelError
+from config.errors import ModelError, StageBroken
 from config.settings import Settings
 from daemon.governor import Governor, GpuLimits
 from daemon.protocol import Setup
@@ -79,6 +79,9 @@ class Pool(Workers, Protocol):
     @property
     def troubles(self) -> list[ModelError]:
         """Why some of them do not take part."""
+
+    def rest(self, error: StageBroken) -> None:
+        """Do without the worker that told of this for a while. Raises the error if no other can work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from config.errors import ModelError
+from config.errors import ModelError, StageBroken
 from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Poisoned, Preparing, Refused, Reply, Setup
 from indexer.records import RuntimeReport
 from indexer.runtime.devices import PCI_ORDER
@@ -54,6 +54,8 @@ class Death:
     """Media ids it had begun and did not answer for: one of them may have done it."""
     waiting: tuple[int, ...]
     """Media ids it had not begun."""
+    loading: str | None = None
+    """The stage that it was loading, which may have done it as well."""
 
 
 class Supervisor:
@@ -77,7 +79,8 @@ class Supervisor:
         self._connection: Connection | None = None
         self._outbox: deque[bytes] = deque()
         self._in_flight: dict[int, bool] = {}  # media id -> whether the worker has begun on it
-        self._preparing = False
+        self._preparing: str | None = None
+        self._fell_loading: list[str] = []  # the stage that the last workers died of, once for each
         self._last_sign = 0.0
         self._stillborn = 0
         self._poison: str | None = None
@@ -157,10 +160,12 @@ class Supervisor:
 
     def _take(self, reply: Reply, results: list[Result]) -> None:
         match reply:
-            case Preparing():
-                self._preparing = True
+            case Preparing(stage=stage):
+                self._preparing = stage
             case Equipped(report=report):
-                self._preparing = False
+                if self._preparing in self._fell_loading:
+                    self._fell_loading.clear()
+                self._preparing = None
                 if report is not None:
                     self.reports[report.stage] = report
             case Began(media_id=media_id) if media_id in self._in_flight:
@@ -186,7 +191,7 @@ class Supervisor:
             self._connection = None
         self._outbox.clear()
         self._in_flight.clear()
-        self._preparing = False
+        self._preparing = None
         self._poison = None
         if self._process is not None:
             try:
@@ -287,8 +292,19 @@ class Supervisor:
         begun = tuple(media_id for media_id, has_begun in self._in_flight.items() if has_begun)
         waiting = tuple(media_id for media_id, has_begun in self._in_flight.items() if not has_begun)
         logger.warning("the worker %s; it had begun %d files, and %d waited", reason, len(begun), len(waiting))
-        death = Death(reason, begun, waiting)
+        loading = self._preparing
+        death = Death(reason, begun, waiting, loading)
         self.stop()
+        if loading is not None:
+            self._fell_loading = [*(self._fell_loading if loading in self._fell_loading else ()), loading]
+        if loading is not None and len(self._fell_loading) >= STILLBORN:
+            self._fell_loading.clear()
+            self._stillborn = 0
+            raise StageBroken(
+                loading,
+                f'The analysis process {reason} while it loaded the stage "{loading}", {STILLBORN} times in a row.',
+                "Memory may be short, or a library does not suit this processor: `reverie doctor` looks at both.",
+            )
         self._stillborn += not begun
         if self._stillborn >= STILLBORN:
             self._stillborn = 0

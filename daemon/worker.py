@@ -116,7 +116,7 @@ class _Stages:
     def load(self, name: str) -> LoadedStage:
         """Raises as `load_stage` does."""
         with self._loading:
-            self._reply(Preparing())
+            self._reply(Preparing(name))
             report = None
             try:
                 stage = load_stage(name, self._resources)

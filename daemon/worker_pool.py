@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from multiprocessing.connection import wait
 
-from config.errors import ModelError
+from config.errors import CatalogError, ModelError, StageBroken
 from daemon.protocol import Assignment
 from daemon.supervisor import Death, Result, Supervisor
 from indexer.records import RuntimeReport
@@ -27,7 +27,8 @@ class WorkerPool:
         self._members = list(members)
         self._clock = clock
         self._resting: dict[int, tuple[float, ModelError]] = {}  # member's number -> until when, and why
-        self._held: Death | ModelError | None = None
+        self._held: Death | ModelError | CatalogError | None = None
+        self._broke = 0  # the number of the member that last told of a broken stage
 
     @property
     def in_flight(self) -> Collection[int]:
@@ -77,7 +78,9 @@ class WorkerPool:
         """Everything the workers have answered; waits up to `timeout` seconds for the first answer of any.
 
         Raises:
+            StageBroken: one stage cannot work in one of them; see `rest`.
             ModelError: no worker can work at all.
+            CatalogError: what the workers write cannot be written.
         """
         if self._held is not None:
             return self._tell([])
@@ -88,6 +91,9 @@ class WorkerPool:
         for number, member in enumerate(self._members):
             try:
                 outcome = member.receive(0)
+            except (StageBroken, CatalogError) as error:
+                self._held, self._broke = error, number
+                outcome = []
             except ModelError as error:
                 self._rest(number, error)
                 outcome = []
@@ -98,6 +104,14 @@ class WorkerPool:
             if self._held is not None:
                 break  # one thing at a time: what the others say keeps in their pipes
         return self._tell(results)
+
+    def rest(self, error: StageBroken) -> None:
+        """Do without the worker that told of this, for a while: its stage is one that nobody can do without.
+
+        Raises the error if no other worker can work.
+        """
+        self._rest(self._broke, error)
+        self._tell([])
 
     def stop(self) -> None:
         """End every worker. Work in flight is forgotten here; its jobs are still in the catalog."""
@@ -110,7 +124,7 @@ class WorkerPool:
         if results or self._held is None:
             return results
         held, self._held = self._held, None
-        if isinstance(held, ModelError):
+        if isinstance(held, Exception):
             raise held
         return held
 

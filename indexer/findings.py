@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from config.errors import DeviceFailed, ReverieError, StageBroken, StageFailed
+from config.errors import CatalogError, DeviceFailed, ReverieError, StageBroken, StageFailed
 from indexer.records import AUTHORED, Detection, Embedding, Tag
 from indexer.stage import Findings
 
@@ -29,7 +29,7 @@ def analyse_each(
 ) -> list[Findings | StageFailed]:
     """Run a batch; where the stage fails, run its photos one by one, so that the culprit alone is without result.
 
-    Raises StageBroken or DeviceFailed, which stop the worker.
+    Raises StageBroken, DeviceFailed or CatalogError, which stop the worker.
     """
     try:
         findings = analyse(inputs)
@@ -39,7 +39,7 @@ def analyse_each(
             )
     except StageFailed as error:
         failure = error
-    except DeviceFailed:
+    except (DeviceFailed, CatalogError):
         raise
     except ReverieError as error:
         raise StageBroken(stage, error.title, error.remedy) from error

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from config.errors import ReverieError, StageFailed
+from config.errors import CatalogError, DeviceFailed, ReverieError, StageBroken, StageFailed
 from indexer.findings import analyse_each, unforeseen
 from indexer.media.files import FileIdentity
 from indexer.records import Analysis, Failure, MediaInfo, PixelStats, Tag
@@ -65,8 +65,10 @@ def prepare_stages(prepared: PhotoWork, view: View) -> None:
             prepared.inputs[name] = stage.prepare(view)
         except StageFailed as error:
             prepared.failed[name] = error
-        except ReverieError:
+        except (DeviceFailed, CatalogError):
             raise
+        except ReverieError as error:
+            raise StageBroken(name, error.title, error.remedy) from error
         except Exception as error:
             logger.warning('the stage "%s" failed on media %d', name, prepared.task.media_id, exc_info=True)
             prepared.failed[name] = unforeseen(name, error)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from config.errors import DeviceFailed, ModelError, StageBroken, StageFailed
+from config.errors import CatalogError, DeviceFailed, ReverieError, StageBroken, StageFailed
 from indexer.records import Stage
 from indexer.stage import LoadedStage, PhotoStage, VectorStage
+
+logger = logging.getLogger(__name__)
 
 WITHOUT_NETWORK = frozenset({Stage.DESCRIBE, Stage.PIXELS})
 """What is done for each photo alone, in the decode thread, without loading anything."""
@@ -50,7 +53,7 @@ class StageSet:
     def owed(self, stages: Sequence[str], vector: bytes | None) -> Owed:
         """What a file needs that owes these stages and may have a stored vector.
 
-        Raises StageBroken: a stage of ours cannot be loaded, which is no file's fault.
+        Raises StageBroken: a stage of ours cannot be loaded, for whatever reason, which is no file's fault.
         """
         owed = Owed()
         for name in stages:
@@ -86,10 +89,18 @@ class StageSet:
                     self._loaded[name] = self._load(name)
                 except StageFailed as error:
                     self._loaded[name] = error
-                except DeviceFailed:
+                except (DeviceFailed, CatalogError):
                     raise
-                except ModelError as error:
+                except ReverieError as error:
                     raise StageBroken(name, error.title, error.remedy) from error
+                except Exception as error:
+                    # Were a file blamed, every photo would be given up on, and the plan be complete without a result.
+                    logger.warning('the stage "%s" cannot be loaded', name, exc_info=True)
+                    raise StageBroken(
+                        name,
+                        f'The stage "{name}" cannot be loaded ({type(error).__name__}: {error}).',
+                        "Its files may be damaged, or memory short; the log has more: `journalctl -u reveried`.",
+                    ) from error
             return self._loaded[name]
 
 

@@ -171,10 +171,10 @@ class Catalog(PlanKeeper):
 
     # What people see
 
-    def counts(self) -> Counts:
-        """The library in numbers."""
+    def counts(self, *, without: Collection[str] = ()) -> Counts:
+        """The library in numbers. What waits for nothing but stages `without` is not pending."""
         with self._database.read() as db:
-            return reads.counts(db)
+            return reads.counts(db, without)
 
     def problems(self, limit: int = 100, offset: int = 0) -> list[Problem]:
         """Every live path that could not be read or holds quarantined media, by path."""

@@ -92,27 +92,38 @@ def claimable(
     # One stage at a time, each in the order of its index: together they would all have to be read and sorted.
     urgent = {media_id for stage in first for media_id in _waiting(db, limit, exclude, stage)}
     found = sorted(urgent)[:limit]
-    if len(found) == limit:
-        return found
-    return found + _waiting(db, limit - len(found), [*exclude, *found], without=without)
+    left = limit - len(found)
+    if not left or not without:
+        return found + _waiting(db, left, [*exclude, *found]) if left else found
+    # Stage by stage again: one that is left out may wait for every photo of the library, and each would be passed by.
+    others = {
+        media_id
+        for stage in _open_stages(db).difference(first, without)
+        for media_id in _waiting(db, left, [*exclude, *found], stage)
+    }
+    return found + sorted(others)[:left]
 
 
-def _waiting(
-    db: sqlite3.Connection,
-    limit: int,
-    exclude: Collection[int],
-    stage: str | None = None,
-    without: Collection[str] = (),
-) -> list[int]:
-    """Claimable media with one stage pending, or with any but those of `without`."""
+def _open_stages(db: sqlite3.Connection) -> set[str]:
+    """Those that something waits for, found by one step through the index for each."""
+    rows = db.execute(
+        "WITH RECURSIVE one (stage) AS ("
+        " SELECT min(stage) FROM job INDEXED BY job_waiting WHERE state = 'pending' UNION ALL"
+        " SELECT (SELECT min(stage) FROM job INDEXED BY job_waiting WHERE state = 'pending' AND stage > one.stage)"
+        " FROM one WHERE one.stage NOT NULL) SELECT stage FROM one WHERE stage NOT NULL"
+    )
+    return {stage for (stage,) in rows}
+
+
+def _waiting(db: sqlite3.Connection, limit: int, exclude: Collection[int], stage: str | None = None) -> list[int]:
+    """Claimable media with one stage pending, or with any."""
     index, which = ("job_open", "state != 'done'") if stage is None else ("job_waiting", "job.stage = ?")
     rows = db.execute(
         f"SELECT DISTINCT job.media_id FROM job INDEXED BY {index} CROSS JOIN media m ON m.id = job.media_id"
         f" WHERE job.state = 'pending' AND {which} AND job.{NOT_RETIRED} AND {LIVE} AND NOT job.media_id {IN_IDS}"
-        f" AND job.stage NOT IN ({marks(without)})"
         " AND NOT EXISTS (SELECT 1 FROM job other WHERE other.media_id = job.media_id AND other.state = 'running')"
         " ORDER BY job.media_id LIMIT ?",
-        (*([] if stage is None else [stage]), id_list(exclude), *without, limit),
+        (*([] if stage is None else [stage]), id_list(exclude), limit),
     )
     return [row[0] for row in rows]
 

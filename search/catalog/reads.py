@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from indexer.records import Detection, Kind, Space, Tag, stage_order
 from search.catalog.results import INFO_COLUMNS, PIXEL_COLUMNS, info_of, pixels_of
 from search.catalog.rows import Counts, Job, PhotoRow, Problem, Vectors
-from search.catalog.sql import AESTHETIC, IN_IDS, NOT_RETIRED, VISIBLE, id_list
+from search.catalog.sql import AESTHETIC, IN_IDS, NOT_RETIRED, VISIBLE, id_list, marks
 
 SPACE_ID = "(SELECT id FROM space WHERE name = ?)"
 VECTOR_ROWS = "SELECT vector.id, media_id, data FROM vector JOIN segment ON segment.id = segment_id"
@@ -35,8 +35,8 @@ PROBLEMS = f"""
 """
 
 
-def counts(db: sqlite3.Connection) -> Counts:
-    """The library in numbers."""
+def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
+    """The library in numbers; see `Catalog.counts`."""
 
     def count(sql: str) -> int:
         return int(db.execute(f"SELECT count(*) FROM {sql}").fetchone()[0])
@@ -44,10 +44,12 @@ def counts(db: sqlite3.Connection) -> Counts:
     # The partial index job_open holds what is not done, grouped by media: little, unless much is to do.
     pending, running, quarantined, unfinished = db.execute(
         "SELECT total(waits AND NOT runs), total(runs), total(stuck), total(lacks) FROM ("
-        " SELECT media_id, max(state = 'pending') AS waits, max(state = 'running') AS runs,"
+        f" SELECT media_id, max(state = 'pending' AND stage NOT IN ({marks(without)})) AS waits,"
+        " max(state = 'running') AS runs,"
         f" max(state = 'quarantined') AS stuck, max(stage NOT IN ({ONLY_BUILDING})) AS lacks FROM job"
         f" WHERE state != 'done' AND {NOT_RETIRED} GROUP BY media_id) AS m"
-        " WHERE EXISTS (SELECT 1 FROM file WHERE file.media_id = m.media_id AND file.missing_since IS NULL)"
+        " WHERE EXISTS (SELECT 1 FROM file WHERE file.media_id = m.media_id AND file.missing_since IS NULL)",
+        tuple(without),
     ).fetchone()
     media = int(
         db.execute(

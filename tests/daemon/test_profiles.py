@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from config.errors import ModelError
+from config.errors import ModelError, StageBroken
 from config.paths import Paths
 from daemon.answers import Answers
-from daemon.profiles import ChangeInProgress, Profiles
+from daemon.profiles import ASIDE_SECONDS, ChangeInProgress, Profiles
 from daemon.view import BUILTIN_PLAN
-from indexer.records import Analysis, Embedding, Kind, MediaInfo, Plan, Space, Stage
+from indexer.records import Analysis, Embedding, Failure, Kind, MediaInfo, Plan, Space, Stage
 from search.catalog import Catalog, Work
 from tests.search.library import add, stat, unit
 
@@ -240,4 +240,57 @@ def test_a_profile_that_cannot_be_asked_is_not_taken_into_use(
     indexed.clock += 60
     indexed.advance(lambda: indexed.profiles.idle)
     assert indexed.profiles.trouble is None
+    assert indexed.answers.plan == OTHER
+
+
+BROKEN = StageBroken("embedding:other", "The weights are damaged.", "Pull them again.")
+
+
+@pytest.mark.parametrize("mended_by", ["time", "retry", "use"])
+def test_a_plan_whose_model_cannot_work_is_set_aside_and_tried_again(indexed: Library, mended_by: str) -> None:
+    indexed.profiles.begin("other")
+    assert indexed.profiles.do_without(BROKEN)
+    assert list(indexed.profiles.set_aside) == ["embedding:other"]
+    indexed.advance(lambda: indexed.profiles._checked is not None)
+    trouble = indexed.profiles.trouble
+    assert trouble is not None
+    assert trouble.title == "The weights are damaged."
+    assert "`reverie models cancel`" in trouble.remedy
+    assert indexed.found() == PHOTOS
+    match mended_by:
+        case "time":
+            indexed.clock += ASIDE_SECONDS
+        case "retry":
+            indexed.profiles.retry()
+        case _:
+            assert indexed.profiles.begin("other")
+    assert not indexed.profiles.set_aside
+    indexed.work()
+    indexed.advance(lambda: indexed.profiles.idle)
+    assert (indexed.profiles.trouble, indexed.answers.plan) == (None, OTHER)
+
+
+def test_the_plan_in_use_cannot_do_without_its_stages_and_a_cancelled_one_needs_none(indexed: Library) -> None:
+    indexed.profiles.begin("other")
+    assert not indexed.profiles.do_without(StageBroken(Stage.CONCEPTS, "Gone.", ""))
+    assert (indexed.profiles.trouble, list(indexed.profiles.set_aside)) == (None, [])
+    indexed.profiles.cancel()
+    assert indexed.profiles.do_without(BROKEN)
+    assert (indexed.profiles.trouble, list(indexed.profiles.set_aside)) == (None, [])
+
+
+def test_a_profile_by_which_no_photo_could_be_analysed_is_not_taken_into_use(indexed: Library) -> None:
+    indexed.profiles.begin("other")
+    claimed = indexed.catalog.claim(500)
+    indexed.catalog.store(
+        [],
+        [Failure(media_id=one.media_id, stages=one.stages, title="No.", remedy="", permanent=True) for one in claimed],
+    )
+    indexed.advance(lambda: indexed.profiles.trouble is not None)
+    assert indexed.profiles.active == indexed.answers.plan == BUILTIN_PLAN
+    assert indexed.found() == PHOTOS
+    indexed.catalog.retry_problems()
+    indexed.profiles.retry()
+    indexed.work()
+    indexed.advance(lambda: indexed.profiles.idle)
     assert indexed.answers.plan == OTHER

@@ -246,7 +246,7 @@ def test_a_worker_that_dies_at_every_start_is_reported_not_started_for_ever(
 ) -> None:
     line.add(*photos[:2], stages=dict(STAGES))
     line.supervisor.kills_at_birth = True
-    with pytest.raises(ModelError, match=r"killed by SIGKILL before it began on any file"):
+    with pytest.raises(ModelError, match=r"killed by SIGKILL while it loaded the stage \"concepts\", 5 times"):
         line.step_until(lambda: False)
     assert line.supervisor.killed == STILLBORN
     line.scheduler.stop()

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from config.errors import ModelError
+from config.errors import CatalogError, ModelError, StageBroken
 from daemon.protocol import Assignment, Done, Refused, Setup
-from daemon.supervisor import POISONINGS, Death, Result, Supervisor
+from daemon.supervisor import POISONINGS, STILLBORN, Death, Result, Supervisor
 from indexer.records import Stage
 from indexer.stages import STAGES
 from tests.daemon import strange_stage
@@ -256,10 +256,39 @@ def test_a_worker_that_cannot_have_its_model_says_so(
     blocked.write_text("a file where the model cache should be", encoding="utf-8")
     supervisor = make_supervisor(blocked)
     supervisor.send(assignment(locate("coffee.png"), stages=(*QUICK, Stage.CONCEPTS)))
-    with pytest.raises(ModelError) as caught:
+    with pytest.raises(StageBroken) as caught:
         receive(supervisor)
+    assert caught.value.stage == Stage.CONCEPTS
     assert str(blocked) in str(caught.value)
     assert supervisor.pid is None
+
+
+def test_a_worker_whose_disk_is_full_says_that_it_is_the_disk(supervisor: Supervisor, tmp_path: Path) -> None:
+    (tmp_path / "thumbnails").write_text("a file where the folder should be", encoding="utf-8")
+    supervisor.send(assignment(locate("coffee.png")))
+    with pytest.raises(CatalogError, match="Thumbnails cannot be written"):
+        receive(supervisor)
+    assert supervisor.pid is None
+
+
+def test_a_stage_that_kills_every_worker_that_loads_it_is_named(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strange_stage.plant(tmp_path / "strange", monkeypatch)
+    with (tmp_path / "strange" / "sitecustomize.py").open("a", encoding="utf-8") as source:
+        source.write("import os, signal, time\n")
+        source.write("def load(name, resources):\n    time.sleep(0.2)\n    os.kill(os.getpid(), signal.SIGKILL)\n")
+        source.write("indexer.models.loading.load_stage = load\n")
+    for attempt in range(STILLBORN):
+        # Beside it a file that is begun: it must be neither blamed nor taken for the proof that workers do live.
+        supervisor.send(assignment(locate("coffee.png"), media_id=1, stages=(strange_stage.NAME,)))
+        supervisor.send(assignment(locate("coffee.png"), media_id=2))
+        if attempt < STILLBORN - 1:
+            end = death(supervisor)
+            assert (end.loading, end.reason) == (strange_stage.NAME, "was killed by SIGKILL")
+    with pytest.raises(StageBroken, match="SIGKILL while it loaded") as caught:
+        death(supervisor)
+    assert caught.value.stage == strange_stage.NAME
 
 
 def test_more_orders_than_a_hanging_worker_can_be_sent_do_not_make_the_service_hang(

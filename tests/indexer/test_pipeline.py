@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from config.errors import DeviceFailed, ModelError, StageFailed
+from config.errors import DeviceFailed, ModelError, StageBroken, StageFailed
 from indexer.media.files import FileIdentity
 from indexer.media.limits import Limits
 from indexer.models.builtin import load_concept_model
@@ -203,15 +203,19 @@ def test_it_says_what_it_begins_before_it_reads_it(run: Callable[..., list[Analy
     assert sorted(began) == [0, 1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize(
+    "failure", [ModelError("The weights are missing.", "Install them."), RuntimeError("this is no header of weights")]
+)
 def test_without_its_model_it_stops_and_blames_no_file(
-    run: Callable[..., list[Analysis | Failure]], photos: Path
+    run: Callable[..., list[Analysis | Failure]], photos: Path, failure: Exception
 ) -> None:
     def load(_: str) -> LoadedStage:
-        raise ModelError("The weights are missing.", "Install them.")
+        raise failure
 
     began: list[int] = []
-    with pytest.raises(ModelError, match=r"weights are missing"):
+    with pytest.raises(StageBroken, match=failure.args[0]) as caught:
         run([task(photos / "coffee.png")], load, began=began.append)
+    assert caught.value.stage == Stage.CONCEPTS
     assert began == []
 
 

@@ -307,6 +307,27 @@ def test_what_the_plan_in_use_lacks_comes_first(catalog: Catalog) -> None:
     assert [one.media_id for one in catalog.claim(5, first=["nobody's"])] == [old[1]]
 
 
+def test_what_waits_for_nothing_but_stages_left_out_is_no_work(catalog: Catalog) -> None:
+    old = add(catalog, *photos("a", "b"))
+    do_all(catalog)
+    catalog.begin(NEW)
+    assert catalog.counts().pending == 2
+    assert catalog.counts(without=ONLY_NEW).pending == 0
+    assert not catalog.has_work(without=ONLY_NEW)
+    assert catalog.claim(5, without=ONLY_NEW) == []
+    catalog.record_files(photos("new"))
+    [new] = [one for one in add_with(catalog, "new", catalog.plans().stages) if one not in old]
+    assert catalog.has_work(without=ONLY_NEW)
+    assert catalog.counts(without=ONLY_NEW).pending == 1
+    for first in ((), tuple(OLD.stages)):
+        [work] = catalog.claim(5, first=first, without=ONLY_NEW)
+        assert (work.media_id, set(work.stages)) == (new, set(OLD.stages))
+        catalog.release([new])
+    catalog.claim(1, without=ONLY_NEW)
+    assert not catalog.has_work(without=ONLY_NEW)
+    assert [one.media_id for one in catalog.claim(5)] == old, "and they are all there when it is tried again"
+
+
 def add_with(catalog: Catalog, name: str, stages: dict[str, int]) -> list[int]:
     ids = add(catalog, *photos(name))
     catalog.ensure_jobs(stages)
