@@ -54,7 +54,7 @@ def exif_facts(exif: ExifBlock) -> Facts:
         moment=_moment(exif, place),
         place=place,
         altitude=_altitude(gps),
-        camera=_camera(text(image.get(Base.Make)), text(image.get(Base.Model))),
+        camera=camera_name(text(image.get(Base.Make)), text(image.get(Base.Model))),
         lens=clean_text(text(photo.get(Base.LensModel))),
         exposure_seconds=_positive(photo, Base.ExposureTime),
         f_number=_positive(photo, Base.FNumber),
@@ -94,7 +94,7 @@ def _iso(photo: Mapping[int, Any]) -> int | None:
     return round(value) if value else None
 
 
-def _camera(make: str, model: str) -> str | None:
+def camera_name(make: str, model: str) -> str | None:
     """The make without what only a company register needs, and not twice: cameras often repeat it in the model."""
     make = _COMPANY.sub("", make).strip(" ,")
     words = make.casefold().split()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from config.errors import EmptyFile, FileVanished, MediaError
@@ -29,19 +31,41 @@ def read_file(path: str, expected: FileIdentity | None, limits: Limits) -> bytes
         TooLarge: it has more than `limits.max_bytes`.
         MediaError: no permission, not a regular file, or the disk failed.
     """
+    with held_open(path, expected) as descriptor:
+        try:
+            size = os.fstat(descriptor).st_size
+            if size > limits.max_bytes:
+                raise too_many_bytes(size, limits)
+            data = _read_up_to(descriptor, size + 1)
+        except OSError as error:
+            raise explained(error) from error
+        if len(data) != size:
+            raise _changed()
+    return data
+
+
+@contextmanager
+def held_open(path: str, expected: FileIdentity | None) -> Iterator[int]:
+    """The descriptor of a regular file that is not empty, for reading; at the end it must still be the same.
+
+    Raises as `read_file`, but for TooLarge: what is not read at once may be of any size.
+    """
     # O_NONBLOCK: opening a FIFO or a device must not wait for its other end.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags)
-        try:
-            return _read(descriptor, expected, limits)
-        finally:
-            os.close(descriptor)
     except OSError as error:
-        raise _explain(error) from error
+        raise explained(error) from error
+    try:
+        before = _checked(descriptor, expected)
+        yield descriptor
+        if _identity(os.fstat(descriptor)) != before:
+            raise _changed()
+    finally:
+        os.close(descriptor)
 
 
-def _read(descriptor: int, expected: FileIdentity | None, limits: Limits) -> bytes:
+def _checked(descriptor: int, expected: FileIdentity | None) -> FileIdentity:
     before = os.fstat(descriptor)
     if not stat.S_ISREG(before.st_mode):
         raise MediaError(
@@ -52,12 +76,7 @@ def _read(descriptor: int, expected: FileIdentity | None, limits: Limits) -> byt
         raise _vanished("The file was replaced or changed since it was found.")
     if before.st_size == 0:
         raise EmptyFile("The file is empty (zero bytes).", "Copy it again from its source, or delete it.")
-    if before.st_size > limits.max_bytes:
-        raise too_many_bytes(before.st_size, limits)
-    data = _read_up_to(descriptor, before.st_size + 1)
-    if len(data) != before.st_size or _identity(os.fstat(descriptor)) != _identity(before):
-        raise _vanished("The file changed while it was being read.")
-    return data
+    return _identity(before)
 
 
 def _read_up_to(descriptor: int, size: int) -> bytes:
@@ -72,11 +91,16 @@ def _identity(status: os.stat_result) -> FileIdentity:
     return FileIdentity(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
 
 
+def _changed() -> FileVanished:
+    return _vanished("The file changed while it was being read.")
+
+
 def _vanished(title: str) -> FileVanished:
     return FileVanished(title, "Nothing to do: it will be looked at again.")
 
 
-def _explain(error: OSError) -> MediaError:
+def explained(error: OSError) -> MediaError:
+    """What the system's refusal to open or read a file means for it."""
     # EAGAIN: a file server holds a lease on it (open(2)), that is, somebody is still writing it.
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EAGAIN):
         return _vanished("The file is gone, moved or still being written.")

@@ -85,7 +85,7 @@ def measure(
     small = _shrink(pixels, COLOUR_SIDE / max(pixels.shape[:2]))
     small_grey = _grey(small)
     luma = small_grey.astype(np.float32) / np.float32(255)
-    sharpness = _sharpness(_shrink(grey, SHARPNESS_SIDE / min(grey.shape)))
+    sharpness = sharpness_of(_shrink(grey, SHARPNESS_SIDE / min(grey.shape)))
     stats = _statistics(sharpness, luma, difference_hash(small_grey))
     tags = [*_colour_tags(small), *_light_tags(luma)]
     if not has_camera and format == "PNG" and _fills_a_screen(width, height) and _is_even(grey):
@@ -122,8 +122,8 @@ def difference_hash(grey: Image) -> int:
     return int.from_bytes(bits.tobytes(), "big", signed=True)
 
 
-def _sharpness(grey: Image) -> float:
-    """0 (blurred) to 1 (sharp), of a grey image (H, W) with a short side of SHARPNESS_SIDE."""
+def sharpness_of(grey: Image) -> float:
+    """0 (blurred) to 1 (sharp), of a grey image (H, W) with a short side of SHARPNESS_SIDE: the blur of Crete et al."""
     return _between((_SOFT_BLUR - _blur(grey)) / (_SOFT_BLUR - _SHARP_BLUR))
 
 

@@ -1,0 +1,202 @@
+"""Opening a video or sound file with FFmpeg's libraries (through PyAV) so that a hostile one reaches nothing else.
+
+FFmpeg reads through our own descriptor, knows no protocol (not even "file") and may open no second file, so a playlist
+has nowhere to go: the classic attack makes one name a private file, whose lines then show up in the picture. Playlists,
+pictures and devices are not in the list of containers either.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import av
+import av.error
+from av.container import InputContainer
+
+from config.errors import DamagedFile, TooLarge, UnreadableFile, UnsupportedFormat
+from indexer.media.files import FileIdentity, held_open
+from indexer.media.formats import name_unknown
+
+CONTAINERS: Final = """
+    mov,mp4,m4a,3gp,3g2,mj2 matroska,webm avi mpegts mpeg asf flv live_flv ogg mxf dv gxf rm wtv nut ivf swf nsv
+    mpegvideo m4v h263 h264 hevc vc1 av1 obu yuv4mpegpipe
+    mp3 aac flac wav w64 aiff caf amr ape wv tta ac3 eac3 ac4 dts dtshd truehd mlp mpc mpc8 au dsf iff oma tak voc
+    mmf qcp ircam sox spdif aa gsm rso
+"""
+"""FFmpeg's names of what is opened: containers and streams that people keep. No playlist, picture, text or device."""
+
+_BUFFER: Final = 1 << 18
+_HEAD: Final = 4096
+_MICROSECONDS: Final = 1_000_000
+
+_PLAYLISTS: Final = (b"#extm3u", b"ffconcat", b"<mpd", b"[playlist]", b"<smil", b"<asx", b"[reference]")
+_BEGINNINGS: Final = (b"\x1aE\xdf\xa3", b"OggS", b"FLV\x01", b"\x30\x26\xb2\x75", b"ID3", b"fLaC", b"\x00\x00\x01\xba")
+_RIFF_KINDS: Final = (b"AVI ", b"WAVE")
+_ISO_ATOMS: Final = (b"ftyp", b"moov", b"mdat", b"wide")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoLimits:
+    """What a single video or sound file may cost."""
+
+    max_pixels: int = 8192 * 8192
+    """Of one frame."""
+    max_seconds: float = 24 * 3600.0
+    max_streams: int = 64
+
+
+class Source:
+    """A local file that is held open; each pass over it opens it anew, so that no pass disturbs another."""
+
+    def __init__(self, descriptor: int, limits: VideoLimits) -> None:
+        self._descriptor = descriptor
+        self.limits = limits
+        self.size = os.fstat(descriptor).st_size
+        """Bytes."""
+
+    @contextmanager
+    def container(self) -> Iterator[InputContainer]:
+        """The file as FFmpeg sees it, for one pass.
+
+        Raises:
+            UnsupportedFormat: the content is no video or sound that we open, whatever the name says.
+            DamagedFile: it begins as one but is truncated or corrupt.
+            TooLarge: more streams or a longer time than the limits allow.
+            UnreadableFile: the disk failed.
+        """
+        with _translated(self._head()):
+            opened = av.open(
+                _Reader(self._descriptor),
+                "r",
+                options={
+                    "format_whitelist": ",".join(CONTAINERS.split()),
+                    "protocol_whitelist": "none",
+                    # One more than is allowed: FFmpeg leaves out what is beyond and says nothing.
+                    "max_streams": str(self.limits.max_streams + 1),
+                },
+                metadata_errors="replace",
+                buffer_size=_BUFFER,
+                io_open=_open_no_other,
+            )
+        with opened:
+            self._check(opened)
+            with _translated(self._head()):
+                yield opened
+
+    def _head(self) -> bytes:
+        return os.pread(self._descriptor, _HEAD, 0)
+
+    def _check(self, container: InputContainer) -> None:
+        if len(container.streams) > self.limits.max_streams:
+            raise too_many_streams(self.limits)
+        seconds = (container.duration or 0) / _MICROSECONDS
+        if seconds > self.limits.max_seconds:
+            raise too_long(seconds, self.limits)
+
+
+@contextmanager
+def open_source(path: str, limits: VideoLimits, expected: FileIdentity | None = None) -> Iterator[Source]:
+    """Hold a local regular file open. At the end it must still be what it was.
+
+    Raises:
+        EmptyFile: it has zero bytes.
+        FileVanished: it is gone, is not the `expected` one, or changed meanwhile.
+        MediaError: no permission, or not a regular file.
+    """
+    with held_open(path, expected) as descriptor:
+        yield Source(descriptor, limits)
+
+
+def beginning(container: InputContainer) -> float:
+    """Seconds on the file's own clock at which it begins; all our times count from there, as players do."""
+    return (container.start_time or 0) / _MICROSECONDS
+
+
+def too_long(seconds: float, limits: VideoLimits) -> TooLarge:
+    """The error for a file that lasts longer than the limit."""
+    return TooLarge(
+        f"The file says that it lasts {seconds:,.0f} seconds; the limit is {limits.max_seconds:,.0f}.",
+        "Raise the limit in the settings if this is a real recording, or cut it in parts.",
+    )
+
+
+def too_many_streams(limits: VideoLimits) -> TooLarge:
+    """The error for a file of more streams than the limit."""
+    return TooLarge(
+        f"The file has more than {limits.max_streams} streams.",
+        "Raise the limit in the settings if this is a real recording.",
+    )
+
+
+class _Reader:
+    """A file by its descriptor, with a place of its own: several can read the same one."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        data = os.pread(self._descriptor, size, self._at)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: os.fstat(self._descriptor).st_size}[whence]
+        if base + offset < 0:
+            raise ValueError("a place before the beginning")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def seekable(self) -> bool:
+        return True
+
+
+def _open_no_other(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    raise PermissionError("a video may not open other files")
+
+
+@contextmanager
+def _translated(head: bytes) -> Iterator[None]:
+    """FFmpeg's errors as ours; `head` is the beginning of the content."""
+    try:
+        yield
+    except MemoryError as error:
+        raise TooLarge("The video needs more memory than there is.", "Save it in a smaller size.") from error
+    except av.error.DecoderNotFoundError as error:
+        raise UnsupportedFormat(
+            "The file is of a codec that Reverie cannot decode.", "Convert it to H.264 with a video editor."
+        ) from error
+    except av.FFmpegError as error:
+        if _is_ours(head):
+            raise DamagedFile(
+                "The video or sound file is damaged or incomplete.",
+                "Let the copy finish, or copy it again from its source.",
+            ) from error
+        raise UnsupportedFormat(
+            f"This is not a video or sound file that Reverie can read: the content is {_looks_like(head)}.",
+            "If it should be one, copy it again from its source; else give it its proper suffix or remove it.",
+        ) from error
+    except OSError as error:
+        raise UnreadableFile(
+            f"The file could not be read: {error.strerror or error}.",
+            "Check the disk or the network mount, then ask for another try.",
+        ) from error
+
+
+def _is_ours(head: bytes) -> bool:
+    riff = head.startswith(b"RIFF") and head[8:12] in _RIFF_KINDS
+    return riff or head.startswith(_BEGINNINGS) or head[4:8] in _ISO_ATOMS
+
+
+def _looks_like(head: bytes) -> str:
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith(_PLAYLISTS) or (start.startswith(b"<?xml") and any(mark in start for mark in _PLAYLISTS)):
+        return "a playlist, which only names other files"
+    return name_unknown(head)

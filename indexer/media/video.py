@@ -1,0 +1,232 @@
+"""What a video file is: one pass over its header and its first frame, none over the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorTrc
+from av.video.stream import VideoStream
+
+from config.errors import DamagedFile, TooLarge, UnsupportedFormat
+from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
+from indexer.media.decoding import Losses, Orientation, orientation_of, prepare, video_frames
+from indexer.media.facts import Facts
+from indexer.media.files import FileIdentity
+from indexer.media.quicktime import container_facts
+from indexer.media.timeline import INDEXED, Timeline, indexed, is_uneven, probed_stamps, scanned
+
+__all__ = ["AudioTrack", "Video", "VideoInfo", "VideoLimits", "open_video"]
+
+_HDR = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})
+_MICROSECONDS = 1_000_000
+_LEAST_ASPECT = Fraction(1, 4)
+"""Pixels narrower than this are a mistake of the file: a picture of one line would come of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioTrack:
+    """One audio stream of a file."""
+
+    index: int
+    """Among all streams of the file."""
+    codec: str
+    """"aac", "opus", "pcm_s16le"."""
+    channels: int
+    sample_rate: int
+    """Samples a second."""
+    language: str | None
+    """As the container says it, mostly ISO 639-2 ("eng")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoInfo:
+    """What a video says about itself. Unknown is None, never a guess."""
+
+    container: str
+    """FFmpeg's name: "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"."""
+    codec: str
+    """"h264", "hevc", "av1"."""
+    duration: float
+    """Seconds that the file claims; where it claims nothing, that can be read. `Timeline.end` is what is there."""
+    width: int
+    """Pixels as shown: upright, and square."""
+    height: int
+    rotation: int
+    """Degrees clockwise that the stored picture is turned to be upright: 0, 90, 180, 270."""
+    fps: float | None
+    """Frames a second on average."""
+    variable_rate: bool
+    """Whether frames are unevenly spaced."""
+    bit_rate: int | None
+    """Bits a second of the picture, or of the whole file where that is all it says."""
+    pixel_format: str
+    """FFmpeg's name: "yuv420p", "yuv420p10le"."""
+    hdr: bool
+    """PQ (SMPTE ST 2084) or HLG (ARIB STD-B67)."""
+    audio: tuple[AudioTrack, ...]
+    facts: Facts
+    """When, where and with what it was taken."""
+
+
+class Video:
+    """An open video, until its `open_video` ends. Each pass over it reads the file anew; one pass, one thread."""
+
+    def __init__(self, source: Source, info: VideoInfo, orientation: Orientation, timeline: Timeline | None) -> None:
+        self.source = source
+        self.info = info
+        self.orientation = orientation
+        self._timeline = timeline
+
+    @property
+    def timeline(self) -> Timeline:
+        """Where its keyframes and its end are: at once from an MP4's index, else by reading all packets once."""
+        if self._timeline is None:
+            with self.source.container() as container:
+                self._timeline = scanned(container, pick(container), self.info.duration or None)
+        return self._timeline
+
+
+@contextmanager
+def open_video(path: str, limits: VideoLimits, expected: FileIdentity | None = None) -> Iterator[Video]:
+    """Open a local video file; the content decides what it is, never its name.
+
+    Raises:
+        EmptyFile: it has zero bytes.
+        UnsupportedFormat: no video, a playlist, sound alone, or a codec that FFmpeg's libraries do not decode.
+        DamagedFile: nothing in it can be decoded.
+        TooLarge: more pixels, seconds or streams than the limits allow.
+        FileVanished: it is gone, is not the `expected` one, or changed while it was open.
+        MediaError: no permission, or not a regular file.
+    """
+    with open_source(path, limits, expected) as source:
+        yield _described(source)
+
+
+def pick(container: InputContainer) -> VideoStream:
+    """The video stream that a player would show: no cover picture, the default one, the largest.
+
+    Raises UnsupportedFormat if there is none, or if its codec is unknown.
+    """
+    hidden = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
+    shown = [stream for stream in container.streams.video if not stream.disposition & hidden]
+    if not shown:
+        raise UnsupportedFormat("The file has no moving picture.", "Sound alone is read as sound.")
+    known = [stream for stream in shown if stream.codec_context is not None]
+    if not known:
+        raise UnsupportedFormat(
+            "The video is of a codec that Reverie cannot decode.", "Convert it to H.264 with a video editor."
+        )
+    return max(known, key=lambda stream: (_is_default(stream), stream.width * stream.height))
+
+
+def audio_tracks(container: InputContainer) -> tuple[AudioTrack, ...]:
+    """The audio streams that can be decoded, those that a player would choose first in front."""
+    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
+    return tuple(
+        AudioTrack(
+            index=stream.index,
+            codec=stream.codec_context.codec.canonical_name,
+            channels=stream.channels,
+            sample_rate=stream.rate,
+            language=stream.language if stream.language not in {None, "", "und"} else None,
+        )
+        for stream in sorted(streams, key=lambda stream: not stream.disposition & Disposition.default)
+        if stream.rate and stream.channels
+    )
+
+
+def _is_default(stream: VideoStream) -> bool:
+    return bool(stream.disposition & Disposition.default)
+
+
+def _described(source: Source) -> Video:
+    with source.container() as container:
+        stream = pick(container)
+        _check_pixels(stream.width, stream.height, source)
+        uneven = is_uneven(probed_stamps(container, stream))
+    with source.container() as container:
+        stream = pick(container)
+        frame = _first_frame(container, stream, source)
+        orientation = orientation_of(frame)
+        claimed = _claimed(container, stream)
+        first = max(0.0, (frame.time or 0.0) - beginning(container))
+        timeline = indexed(stream, claimed, source.size, first)
+        info = _info(container, stream, frame, orientation, uneven=uneven, duration=claimed)
+    video = Video(source, info, orientation, timeline)
+    if claimed is None:
+        video.info = dataclasses.replace(info, duration=video.timeline.end)
+    if video.info.duration > source.limits.max_seconds:
+        raise too_long(video.info.duration, source.limits)
+    return video
+
+
+def _claimed(container: InputContainer, stream: VideoStream) -> float | None:
+    """Seconds, of the picture; of the whole file where that says more, as in formats that state neither exactly."""
+    whole = (container.duration or 0) / _MICROSECONDS
+    if stream.duration is not None and stream.time_base is not None and stream.duration > 0:
+        picture = float(stream.duration * stream.time_base)
+        return picture if container.format.name == INDEXED else max(picture, whole)
+    return whole if whole > 0 else None
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, source: Source) -> VideoFrame:
+    prepare(container, stream, source.limits)
+    frame = next(video_frames(container, stream, Losses()), None)
+    if frame is None:
+        raise DamagedFile(
+            "No picture of the video can be decoded: it is damaged or incomplete.",
+            "Let the copy finish, or copy it again from its source.",
+        )
+    _check_pixels(frame.width, frame.height, source)
+    return frame
+
+
+def _info(
+    container: InputContainer,
+    stream: VideoStream,
+    frame: VideoFrame,
+    orientation: Orientation,
+    *,
+    uneven: bool,
+    duration: float | None,
+) -> VideoInfo:
+    width, height = shown_size(frame, stream.sample_aspect_ratio, orientation)
+    context = stream.codec_context
+    return VideoInfo(
+        container=container.format.name,
+        codec=context.codec.canonical_name,
+        duration=duration or 0.0,
+        width=width,
+        height=height,
+        rotation=orientation.rotation,
+        fps=float(stream.average_rate) if stream.average_rate else None,
+        variable_rate=uneven,
+        bit_rate=context.bit_rate or container.bit_rate or None,
+        pixel_format=frame.format.name,
+        hdr=frame.color_trc in _HDR,
+        audio=audio_tracks(container),
+        facts=container_facts({**stream.metadata, **container.metadata}),
+    )
+
+
+def shown_size(frame: VideoFrame, aspect: Fraction | None, orientation: Orientation) -> tuple[int, int]:
+    """Width and height with square pixels, upright; `aspect`: of one stored pixel, width by height."""
+    width, height = frame.width, frame.height
+    if aspect and aspect != 1 and _LEAST_ASPECT < aspect < 1 / _LEAST_ASPECT:
+        width = max(1, round(width * aspect))
+    return (height, width) if orientation.transpose else (width, height)
+
+
+def _check_pixels(width: int, height: int, source: Source) -> None:
+    if width * height > source.limits.max_pixels:
+        raise TooLarge(
+            f"The video has {width:,} x {height:,} pixels; the limit is {source.limits.max_pixels:,}.",
+            "Raise the limit in the settings if this is a real video.",
+        )
