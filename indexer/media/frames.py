@@ -6,6 +6,7 @@ alone 37, frames that others refer to 8, all of them 6).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from indexer.media.container import beginning
 from indexer.media.decoding import Losses, orientation_of, prepare, seek_before, turned, video_frames
 from indexer.media.hdr import hdr_to_srgb
-from indexer.media.video import Video, pick, shown_size
+from indexer.media.tracks import pick
+from indexer.media.video import Video, shown_size
 
 SHORT_SIDE = 360
 """Pixels of the short side that a frame keeps: as for photos."""
@@ -107,9 +109,9 @@ def frames_at(
     for time in times:
         found = next(sample(video, every=0, start=time, short_side=short_side, threads=threads), None)
         if found is None:
-            last = max(0.0, video.timeline.end - 1)
-            for found in sample(video, every=0, start=min(time, last), short_side=short_side, threads=threads):
-                pass
+            beginning_of_end = max(0.0, min(time, video.timeline.end - 1))
+            rest = sample(video, every=0, start=beginning_of_end, short_side=short_side, threads=threads)
+            found = functools.reduce(lambda _, later: later, rest, None)
         if found is not None:
             yield found
 
@@ -135,7 +137,7 @@ def _timed(
         if time >= stop - _NEAR:
             return
         if time >= start - _NEAR:
-            yield time, frame
+            yield max(time, 0.0), frame
 
 
 class _Reducer:

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 
-from config.errors import DamagedFile, TooLarge, UnsupportedFormat
+from config.errors import DamagedFile, TooLarge
 from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
 from indexer.media.decoding import Losses, Orientation, orientation_of, prepare, video_frames
 from indexer.media.facts import Facts
 from indexer.media.files import FileIdentity
 from indexer.media.quicktime import container_facts
 from indexer.media.timeline import INDEXED, Timeline, indexed, is_uneven, probed_stamps, scanned
+from indexer.media.tracks import AudioTrack, audio_tracks, pick
 
 __all__ = ["AudioTrack", "Video", "VideoInfo", "VideoLimits", "open_video"]
 
@@ -28,21 +28,6 @@ _HDR = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})
 _MICROSECONDS = 1_000_000
 _LEAST_ASPECT = Fraction(1, 4)
 """Pixels narrower than this are a mistake of the file: a picture of one line would come of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioTrack:
-    """One audio stream of a file."""
-
-    index: int
-    """Among all streams of the file."""
-    codec: str
-    """"aac", "opus", "pcm_s16le"."""
-    channels: int
-    sample_rate: int
-    """Samples a second."""
-    language: str | None
-    """As the container says it, mostly ISO 639-2 ("eng")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,43 +92,6 @@ def open_video(path: str, limits: VideoLimits, expected: FileIdentity | None = N
     """
     with open_source(path, limits, expected) as source:
         yield _described(source)
-
-
-def pick(container: InputContainer) -> VideoStream:
-    """The video stream that a player would show: no cover picture, the default one, the largest.
-
-    Raises UnsupportedFormat if there is none, or if its codec is unknown.
-    """
-    hidden = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
-    shown = [stream for stream in container.streams.video if not stream.disposition & hidden]
-    if not shown:
-        raise UnsupportedFormat("The file has no moving picture.", "Sound alone is read as sound.")
-    known = [stream for stream in shown if stream.codec_context is not None]
-    if not known:
-        raise UnsupportedFormat(
-            "The video is of a codec that Reverie cannot decode.", "Convert it to H.264 with a video editor."
-        )
-    return max(known, key=lambda stream: (_is_default(stream), stream.width * stream.height))
-
-
-def audio_tracks(container: InputContainer) -> tuple[AudioTrack, ...]:
-    """The audio streams that can be decoded, those that a player would choose first in front."""
-    streams = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    return tuple(
-        AudioTrack(
-            index=stream.index,
-            codec=stream.codec_context.codec.canonical_name,
-            channels=stream.channels,
-            sample_rate=stream.rate,
-            language=stream.language if stream.language not in {None, "", "und"} else None,
-        )
-        for stream in sorted(streams, key=lambda stream: not stream.disposition & Disposition.default)
-        if stream.rate and stream.channels
-    )
-
-
-def _is_default(stream: VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.default)
 
 
 def _described(source: Source) -> Video:

@@ -1,0 +1,212 @@
+"""The sound of a video or of an audio file as 16 kHz mono, in pieces of bounded size, each with its true time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from numpy.typing import NDArray
+
+from config.errors import DamagedFile, UnsupportedFormat
+from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
+from indexer.media.decoding import Losses, audio_frames, packets_of, prepare, seek_before
+from indexer.media.facts import Facts
+from indexer.media.files import FileIdentity
+from indexer.media.quicktime import container_facts
+from indexer.media.tracks import AudioTrack, audio_tracks, has_picture
+
+RATE = 16_000
+"""Samples a second: what speech recognisers take."""
+PIECE = 30.0
+"""Seconds of a piece, unless told otherwise: 1.9 MB."""
+
+_JUMP = 0.05
+"""Seconds by which times may disagree with the samples counted; beyond it, sound is missing or comes later."""
+_MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """A piece of sound without gaps."""
+
+    start: float
+    """Seconds from the beginning of the file."""
+    samples: NDArray[np.float32]
+    """(N,) mono, 16 kHz, -1 to 1."""
+
+    @property
+    def end(self) -> float:
+        """Seconds from the beginning of the file."""
+        return self.start + len(self.samples) / RATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioInfo:
+    """What a file of sound alone says about itself."""
+
+    container: str
+    """FFmpeg's name: "wav", "mp3", "ogg"."""
+    duration: float
+    """Seconds."""
+    bit_rate: int | None
+    """Bits a second."""
+    tracks: tuple[AudioTrack, ...]
+    """At least one."""
+    facts: Facts
+
+
+class Audio:
+    """An open file of sound alone, until its `open_audio` ends."""
+
+    def __init__(self, source: Source, info: AudioInfo) -> None:
+        self.source = source
+        self.info = info
+
+
+@contextmanager
+def open_audio(path: str, limits: VideoLimits, expected: FileIdentity | None = None) -> Iterator[Audio]:
+    """Open a local file of sound alone: a voice memo, music; a cover picture is no moving one.
+
+    Raises as `open_video`; UnsupportedFormat also if it has a moving picture.
+    """
+    with open_source(path, limits, expected) as source:
+        yield Audio(source, _described(source))
+
+
+def read_sound(
+    source: Source,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    piece: float = PIECE,
+    track: int | None = None,
+    losses: Losses | None = None,
+) -> Iterator[Sound]:
+    """The sound with start <= time < end, in order; a new piece begins after `piece` seconds and after every gap.
+
+    `track` is the `index` of an AudioTrack; None: the one that a player would choose. Nothing if there is none. What
+    comes out of one piece and the next is one sound: the sampling rate is converted without a seam. Packets that cannot
+    be decoded are counted in `losses` and leave a gap.
+
+    Raises MediaError when the file can no longer be read.
+    """
+    losses = losses if losses is not None else Losses()
+    with source.container() as container:
+        tracks = audio_tracks(container)
+        chosen = next((found.index for found in tracks if track in {None, found.index}), None)
+        if chosen is None:
+            return
+        stream = next(stream for stream in container.streams.audio if stream.index == chosen)
+        prepare(container, stream, source.limits)
+        offset = beginning(container)
+        if start > 0:
+            seek_before(container, stream, start + offset)
+        yield from _cut(_resampled(container, stream, losses, offset, end), start, end, piece)
+
+
+def _cut(parts: Iterator[Sound], start: float, end: float | None, piece: float) -> Iterator[Sound]:
+    """Parts of any length as pieces of one length, within a range."""
+    held: list[NDArray[np.float32]] = []
+    begins, length, wanted = 0.0, 0, max(1, round(piece * RATE))
+    for part in parts:
+        first = max(0, round((start - part.start) * RATE))
+        last = len(part.samples) if end is None else round((end - part.start) * RATE)
+        samples, time = part.samples[first : max(first, last)], part.start + first / RATE
+        if len(samples) == 0:
+            continue
+        if held and abs(begins + length / RATE - time) > 1 / RATE:
+            yield Sound(begins, np.concatenate(held))
+            held, length = [], 0
+        if not held:
+            begins = time
+        held.append(samples)
+        length += len(samples)
+        while length >= wanted:
+            joined = np.concatenate(held)
+            yield Sound(begins, joined[:wanted].copy())
+            held, length, begins = [joined[wanted:]], length - wanted, begins + wanted / RATE
+    if length:
+        yield Sound(begins, np.concatenate(held))
+
+
+def _resampled(
+    container: InputContainer, stream: AudioStream, losses: Losses, offset: float, end: float | None
+) -> Iterator[Sound]:
+    """Decoded sound at our rate. Times count the samples; only where the file's own differ much are they taken anew."""
+    resampler = AudioResampler("flt", "mono", RATE)
+    origin, given, taken = 0.0, 0, 0.0
+    begun = False
+    for frame in audio_frames(container, stream, losses):
+        if frame.sample_rate <= 0 or frame.samples == 0:
+            continue
+        expected = origin + taken
+        time = frame.time - offset if frame.time is not None else expected
+        if not begun or time - expected > _JUMP:
+            if begun:
+                rest = _joined(resampler.resample(None))
+                yield Sound(origin + given / RATE, rest)
+                resampler = AudioResampler("flt", "mono", RATE)
+            origin, given, taken, begun = time, 0, 0.0, True
+        if end is not None and time >= end:
+            break
+        samples = _joined(resampler.resample(frame))
+        taken += frame.samples / frame.sample_rate
+        yield Sound(origin + given / RATE, samples)
+        given += len(samples)
+    if begun:
+        yield Sound(origin + given / RATE, _joined(resampler.resample(None)))
+
+
+def _joined(frames: list[AudioFrame]) -> NDArray[np.float32]:
+    parts = [frame.to_ndarray().reshape(-1) for frame in frames]
+    sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    # A broken float track may hold anything; what is not a number would silence every network after it.
+    return np.clip(np.nan_to_num(sound, nan=0.0, posinf=1.0, neginf=-1.0), -1, 1).astype(np.float32, copy=False)
+
+
+def _described(source: Source) -> AudioInfo:
+    with source.container() as container:
+        if has_picture(container):
+            raise UnsupportedFormat("The file has a moving picture.", "It is read as a video.")
+        tracks = audio_tracks(container)
+        if not tracks:
+            raise UnsupportedFormat(
+                "The file has no sound that Reverie can decode.", "Convert it to AAC or MP3 with an audio editor."
+            )
+        stream = next(stream for stream in container.streams.audio if stream.index == tracks[0].index)
+        prepare(container, stream, source.limits)
+        if next(audio_frames(container, stream, Losses()), None) is None:
+            raise DamagedFile(
+                "Nothing of the sound can be decoded: the file is damaged or incomplete.",
+                "Let the copy finish, or copy it again from its source.",
+            )
+        info = AudioInfo(
+            container=container.format.name,
+            duration=(container.duration or 0) / _MICROSECONDS,
+            bit_rate=container.bit_rate or None,
+            tracks=tracks,
+            facts=container_facts({**stream.metadata, **container.metadata}),
+        )
+    if info.duration <= 0:
+        info = dataclasses.replace(info, duration=_counted(source, tracks[0].index))
+    if info.duration > source.limits.max_seconds:
+        raise too_long(info.duration, source.limits)
+    return info
+
+
+def _counted(source: Source, index: int) -> float:
+    """Seconds, by reading all packets: for files that state no duration."""
+    end = 0.0
+    with source.container() as container:
+        stream = next(stream for stream in container.streams.audio if stream.index == index)
+        for packet in packets_of(container, stream, Losses()):
+            if packet.pts is not None:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+        return max(0.0, end - beginning(container))
