@@ -140,7 +140,7 @@ def _resampled(
     container: InputContainer, stream: AudioStream, losses: Losses, offset: float, end: float | None
 ) -> Iterator[Sound]:
     """Decoded sound at our rate. Times count the samples; only where the file's own differ much are they taken anew."""
-    resampler = AudioResampler("flt", "mono", RATE)
+    resampler = _resampler()
     origin, given, taken = 0.0, 0, 0.0
     begun = False
     for frame in audio_frames(container, stream, losses):
@@ -152,7 +152,7 @@ def _resampled(
             if begun:
                 rest = _joined(resampler.resample(None))
                 yield Sound(origin + given / RATE, rest)
-                resampler = AudioResampler("flt", "mono", RATE)
+                resampler = _resampler()
             origin, given, taken, begun = time, 0, 0.0, True
         if end is not None and time >= end:
             break
@@ -164,11 +164,14 @@ def _resampled(
         yield Sound(origin + given / RATE, _joined(resampler.resample(None)))
 
 
+def _resampler() -> AudioResampler:
+    # Of 16 bits: only then does FFmpeg mix channels so that their sum cannot exceed what there is room for.
+    return AudioResampler("s16", "mono", RATE)
+
+
 def _joined(frames: list[AudioFrame]) -> NDArray[np.float32]:
     parts = [frame.to_ndarray().reshape(-1) for frame in frames]
-    sound = np.concatenate(parts) if parts else np.zeros(0, np.float32)
-    # A broken float track may hold anything; what is not a number would silence every network after it.
-    return np.clip(np.nan_to_num(sound, nan=0.0, posinf=1.0, neginf=-1.0), -1, 1).astype(np.float32, copy=False)
+    return np.concatenate(parts).astype(np.float32) / np.float32(32768) if parts else np.zeros(0, np.float32)
 
 
 def _described(source: Source) -> AudioInfo:
