@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import av
 import av.error
@@ -13,6 +14,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.sidedata.sidedata import SideData
 from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -24,6 +26,9 @@ _BROKEN = (av.error.InvalidDataError, av.error.ArgumentError, av.error.UnknownEr
 """What decoders say of a packet that they cannot use; the next one may be well."""
 _SEEK_MARGIN = 0.5
 """Seconds. Files are searched by decoding time, which runs ahead of the time of display by the reordering of frames."""
+
+
+StreamKind = TypeVar("StreamKind", VideoStream, AudioStream)
 
 
 @dataclass(slots=True)
@@ -52,7 +57,7 @@ class Orientation:
 def orientation_of(frame: VideoFrame) -> Orientation:
     """From the display matrix (ISO/IEC 14496-12, 6.2.2), which maps (x, y) to (ax + cy, bx + dy)."""
     data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
+    if not isinstance(data, SideData):
         return Orientation()
     a, b, _, c, d = struct.unpack("<5i", bytes(data)[:20])
     if abs(a) + abs(d) >= abs(b) + abs(c):
@@ -92,11 +97,9 @@ def seek_before(container: InputContainer, stream: VideoStream | AudioStream, se
         return
 
 
-def packets_of(
-    container: InputContainer, stream: VideoStream | AudioStream, losses: Losses
-) -> Iterator[Packet[VideoStream] | Packet[AudioStream]]:
+def packets_of(container: InputContainer, stream: StreamKind, losses: Losses) -> Iterator[Packet[StreamKind]]:
     """All packets, and at the end an empty one that makes the decoder give what it holds back."""
-    packets = container.demux((stream,))
+    packets = container.demux(stream)
     while True:
         try:
             packet = next(packets)

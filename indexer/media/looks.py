@@ -64,12 +64,14 @@ class Look:
 
 def look_at(frame: Frame, *, judge_sharpness: bool = True) -> Look:
     """Take a frame's numbers. Sharpness costs most of the time, and wants a short side of 360 pixels."""
-    small = cv2.resize(frame.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(frame.pixels, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     grid = cv2.resize(small, (_GRID, _GRID), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     sharpness = 0.0
     if judge_sharpness:
-        sharpness = sharpness_of(_at_sharpness_side(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY)))
+        sharpness = sharpness_of(
+            _at_sharpness_side(np.asarray(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY), np.uint8))
+        )
     return Look(
         time=frame.time,
         grid=np.asarray(grid, np.float32),
@@ -102,9 +104,9 @@ def alikeness(first: Look, second: Look) -> float:
     return float((one * other).sum()) / norm if norm > 1e-3 else 0.0
 
 
-def _colours(small: NDArray[np.generic]) -> Grid:
+def _colours(small: NDArray[np.uint8]) -> Grid:
     hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
-    counts = cv2.calcHist([hsv], [0, 1, 2], None, list(_BINS), [0, 180, 0, 256, 0, 256])
+    counts = np.asarray(cv2.calcHist([hsv], [0, 1, 2], None, list(_BINS), [0, 180, 0, 256, 0, 256]), np.float32)
     # The hue of what is grey or dark is noise: there only the brightness counts.
     counts[:, 0, :] = counts[:, 0, :].mean(axis=0)
     counts[:, :, 0] = counts[:, :, 0].mean()
@@ -121,9 +123,9 @@ def _softened(counts: Grid, axis: int) -> Grid:
     return np.asarray(counts * 0.5 + (before + after) * 0.25, np.float32)
 
 
-def _at_sharpness_side(grey: NDArray[np.generic]) -> NDArray[np.uint8]:
+def _at_sharpness_side(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = SHARPNESS_SIDE / min(grey.shape[:2])
     if scale >= 1:
-        return np.asarray(grey, np.uint8)
+        return grey
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
     return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -55,7 +55,7 @@ def _degrees(text: str, digits: int) -> float:
     fields = [whole[:digits], whole[digits : digits + 2], whole[digits + 2 :]]
     used = [field for field in fields if field]
     used[-1] += point + part
-    value = sum(float(field) / 60**power for power, field in enumerate(used))
+    value = sum((float(field) / 60.0**power for power, field in enumerate(used)), 0.0)
     return -value if text[0] == "-" else value
 
 

@@ -8,6 +8,7 @@ the frame, and tells cuts, fades and dissolves from motion and from changing lig
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,8 @@ EVERY: Final = 0.5
 _SUSPECT, _SUSPECT_RATIO = 0.12, 1.3
 """A place is looked at closely when its change is so large, and so many times what is usual around it."""
 _AROUND = 6
+_BEYOND: Final = 4.0
+"""Seconds before and after a part that are looked at with it: more than from one keyframe to the next."""
 _CUT, _CUT_RATIO = 0.16, 3.0
 """From one frame to the next, a cut changes so much, and so many times what its neighbours change."""
 _FLASH = 0.5
@@ -84,12 +87,30 @@ def find_shots(video: Video, *, start: float = 0.0, end: float | None = None, th
 
     Raises MediaError when the file can no longer be read.
     """
-    frames = sample(video, Strategy.ADAPTIVE, every=EVERY, start=start, end=end, short_side=SIDE, threads=threads)
-    looks = [look_at(frame, judge_sharpness=False) for frame in frames]
     stop = video.timeline.end if end is None else min(end, video.timeline.end)
-    if not looks or stop <= start:
+    if stop <= start:
         return []
-    return shots_between(boundaries(looks, closer_of(video, threads=threads)), start, stop)
+    return shots_between(find_boundaries(video, start=start, end=stop, threads=threads), start, stop)
+
+
+def find_boundaries(video: Video, *, start: float = 0.0, end: float | None = None, threads: int = 1) -> list[Boundary]:
+    """Where shots begin, start <= time < end. It looks a little beyond, so those of parts join to those of the whole.
+
+    Raises MediaError when the file can no longer be read.
+    """
+    stop = math.inf if end is None else end
+    frames = sample(
+        video,
+        Strategy.ADAPTIVE,
+        every=EVERY,
+        start=max(0.0, start - _BEYOND),
+        end=None if end is None else end + _BEYOND,
+        short_side=SIDE,
+        threads=threads,
+    )
+    looks = [look_at(frame, judge_sharpness=False) for frame in frames]
+    found = boundaries(looks, closer_of(video, threads=threads))
+    return [point for point in found if start <= point.time < stop]
 
 
 def closer_of(video: Video, *, threads: int = 1) -> Closer:
@@ -113,7 +134,7 @@ def boundaries(looks: Sequence[Look], closer: Closer) -> list[Boundary]:
 
 def shots_between(found: Sequence[Boundary], start: float, end: float) -> list[Shot]:
     """The shots that boundaries make of a range; none is shorter than half a second, unless the range is."""
-    inside = [point.time for point in found if start + SHORTEST <= point.time <= end - SHORTEST]
+    inside = [point.time for point in _apart(found) if start + SHORTEST <= point.time <= end - SHORTEST]
     edges = [start, *inside, end]
     return [Shot(before, after) for before, after in itertools.pairwise(edges)]
 

@@ -53,7 +53,7 @@ def indexed(stream: VideoStream, claimed: float | None, size: int, first: float)
     tick = float(stream.time_base)
     stamps = np.array([entry.timestamp for entry in entries], np.float64) * tick
     stamps += first - stamps[0]
-    step = _step(stamps)
+    step = float(np.median(np.diff(stamps))) if len(stamps) > 1 else claimed or 0.0
     if claimed is not None and float(stamps[-1]) + step < claimed - _MISSING:
         return None  # a fragmented file: more index follows, beyond what was read
     there = np.array([entry.pos + entry.size <= size for entry in entries])
@@ -107,7 +107,3 @@ def is_uneven(stamps: Times) -> bool:
         return False
     odd = np.abs(gaps - np.median(gaps)) > _ODD_GAP * np.median(gaps)
     return bool(odd.sum() > _ODD_GAPS and odd.mean() > _ODD_SHARE)
-
-
-def _step(stamps: Times) -> float:
-    return float(np.median(np.diff(stamps))) if len(stamps) > 1 else 0.0

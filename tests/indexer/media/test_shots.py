@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from indexer.media.frames import Frame, Strategy, sample
 from indexer.media.looks import is_duplicate, look_at
-from indexer.media.shots import Shot, best_looks, boundaries, closer_of, find_shots
+from indexer.media.shots import Shot, best_looks, boundaries, closer_of, find_boundaries, find_shots
 from indexer.media.video import VideoLimits, open_video
 from tests.indexer.media.clips import Picture, write_clip
 from tests.indexer.media.scenes import FPS, Part, Scene, edges_of, pictures_of, score
@@ -38,7 +39,7 @@ def test_cuts_are_found_to_the_frame(tmp_path: Path, options: dict[str, str]) ->
     assert f1 >= 0.95, (wrong, missed)
     assert shots[0].start == 0.0
     assert shots[-1].end == pytest.approx(sum(part.seconds for part in CUTS), abs=0.1)
-    assert all(before.end == after.start for before, after in zip(shots, shots[1:], strict=False))
+    assert all(before.end == after.start for before, after in itertools.pairwise(shots))
 
 
 @pytest.mark.parametrize(("passage", "least"), [("dissolve", 0.85), ("fade", 0.9)])
@@ -80,6 +81,20 @@ def test_motion_light_and_flashes_make_no_shots(tmp_path: Path, pictures: object
     assert len(shots_of(path)) == 1
 
 
+def test_boundaries_of_parts_are_those_of_the_whole(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", pictures_of(CUTS), fps=FPS, options=PHONE)
+    with open_video(str(path), LIMITS) as video:
+        whole = [point.time for point in find_boundaries(video)]
+        edges = [0.0, 2.2, 7.0, 13.3, 30.0]
+        parts = [
+            point.time
+            for start, end in itertools.pairwise(edges)
+            for point in find_boundaries(video, start=start, end=end)
+        ]
+    assert whole
+    assert parts == whole
+
+
 def test_a_part_is_cut_as_the_whole_is(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", pictures_of(CUTS), fps=FPS, options=PHONE)
     with open_video(str(path), LIMITS) as video:
@@ -99,11 +114,16 @@ def test_uneven_frames_keep_the_true_time_of_a_cut(tmp_path: Path) -> None:
 
 def test_one_frame_is_one_shot(tmp_path: Path) -> None:
     [shot] = shots_of(write_clip(tmp_path / "a.mp4", [Scene(1).at(0)], fps=FPS))
-    assert (shot.start, shot.end) == (0.0, pytest.approx(FRAME))
+    assert shot.start == 0.0
+    assert shot.end == pytest.approx(FRAME)
+
+
+def enlarged(picture: Picture) -> Picture:
+    return np.asarray(cv2.resize(picture, (640, 360), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def test_black_blurred_and_repeated_frames_are_known() -> None:
-    sharp = cv2.resize(Scene(3).at(0), (640, 360), interpolation=cv2.INTER_NEAREST)
+    sharp = enlarged(Scene(3).at(0))
     blurred = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 12), np.uint8)
     noise = np.random.default_rng(1).integers(0, 12, sharp.shape, np.uint8)
     look, soft, black = (look_at(Frame(0.0, pixels)) for pixels in (sharp, blurred, noise))
@@ -113,18 +133,18 @@ def test_black_blurred_and_repeated_frames_are_known() -> None:
     assert look_at(Frame(0.0, np.full_like(sharp, 200))).is_flat
     again = look_at(Frame(1.0, np.clip(sharp.astype(int) + noise - 6, 0, 255).astype(np.uint8)))
     assert is_duplicate(look, again)
-    assert not is_duplicate(look, look_at(Frame(1.0, cv2.resize(Scene(4).at(0), (640, 360)))))
+    assert not is_duplicate(look, look_at(Frame(1.0, enlarged(Scene(4).at(0)))))
 
 
 def test_the_best_frames_of_a_shot_are_sharp_distinct_and_show_something(tmp_path: Path) -> None:
     def pictures() -> Iterator[Picture]:
         scene = Scene(5, pan=160)
         for number in range(100):
-            picture = scene.at(number * FRAME)
+            picture = enlarged(scene.at(number * FRAME))
             if number < 25:
                 picture = np.zeros_like(picture)
             elif number < 50:
-                picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 9), np.uint8)
+                picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 18), np.uint8)
             yield picture
 
     path = write_clip(tmp_path / "a.mp4", pictures(), fps=FPS, options={"g": "5", "crf": "10"})

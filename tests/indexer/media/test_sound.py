@@ -116,17 +116,16 @@ def test_sound_that_begins_late_or_stops_for_a_while_keeps_its_times(tmp_path: P
         for begin in (2.0, 5.0):
             sound = clicks([0.5], 1.0)
             for at in range(0, len(sound), 960):
-                piece = av.AudioFrame.from_ndarray(np.int16(sound[None, at : at + 960] * 32767), "s16", "mono")
+                samples = (sound[None, at : at + 960] * 32767).astype(np.int16)
+                piece = av.AudioFrame.from_ndarray(samples, "s16", "mono")
                 piece.sample_rate, piece.time_base = rate, Fraction(1, rate)
                 piece.pts = round(begin * rate) + at
                 output.mux(audio.encode(piece))
         output.mux(audio.encode())
     with open_video(str(path), LIMITS) as opened:
         pieces = list(read_sound(opened.source))
-    assert [(piece.start, piece.end) for piece in pieces] == [
-        (pytest.approx(2.0, abs=0.01), pytest.approx(3.0, abs=0.01)),
-        (pytest.approx(5.0, abs=0.01), pytest.approx(6.0, abs=0.01)),
-    ]
+    assert [piece.start for piece in pieces] == pytest.approx([2.0, 5.0], abs=0.01)
+    assert [piece.end for piece in pieces] == pytest.approx([3.0, 6.0], abs=0.01)
     assert onsets(pieces) == pytest.approx([2.5, 5.5], abs=0.01)
 
 
