@@ -55,7 +55,11 @@ class Orientation:
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:
-    """From the display matrix (ISO/IEC 14496-12, 6.2.2), which maps (x, y) to (ax + cy, bx + dy)."""
+    """From the display matrix (ISO/IEC 14496-12, 6.2.2), which maps (x, y) to (ax + cy, bx + dy).
+
+    For one frame of a file only: a frame whose side data was looked at refers to itself, and its memory is free not
+    when the last one lets go of it but when the garbage is next collected.
+    """
     data = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(data, SideData):
         return Orientation()

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from indexer.media.container import beginning
-from indexer.media.decoding import Losses, orientation_of, prepare, seek_before, turned, video_frames
+from indexer.media.decoding import Losses, Orientation, prepare, seek_before, turned, video_frames
 from indexer.media.hdr import hdr_to_srgb
 from indexer.media.tracks import pick
 from indexer.media.video import Video, shown_size
@@ -92,7 +92,7 @@ def sample(
             stream.codec_context.skip_frame = "NONKEY"
         elif strategy is Strategy.ADAPTIVE and every > 0:
             stream.codec_context.skip_frame = "NONREF"
-        reducer = _Reducer(stream, short_side)
+        reducer = _Reducer(stream.sample_aspect_ratio, video.orientation, short_side)
         turn = math.ceil((start - _NEAR) / every) if every else 0
         for time, frame in _timed(container, stream, losses, start=start, stop=stop, keyframes=keyframes):
             if every:
@@ -143,13 +143,14 @@ def _timed(
 class _Reducer:
     """Turns decoded frames into small upright sRGB pictures."""
 
-    def __init__(self, stream: VideoStream, short_side: int) -> None:
-        self._aspect: Fraction | None = stream.sample_aspect_ratio
+    def __init__(self, aspect: Fraction | None, orientation: Orientation, short_side: int) -> None:
+        self._aspect = aspect
+        self._orientation = orientation
         self._short_side = short_side
         self._reformatter = VideoReformatter()
 
     def reduce(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        orientation = orientation_of(frame)
+        orientation = self._orientation
         width, height = shown_size(frame, self._aspect, orientation)
         scale = min(1.0, self._short_side / min(width, height))
         if orientation.transpose:

@@ -127,8 +127,12 @@ def boundaries(looks: Sequence[Look], closer: Closer) -> list[Boundary]:
     """Where shots begin within sampled frames, which are in order; `closer` gives all frames of a place."""
     found: list[Boundary] = []
     for first, last in _suspects(looks):
-        frames = list(closer(looks[first].time, looks[last].time))
-        found.extend(passage.boundary for passage in _passages(frames))
+        passages = _passages(list(closer(looks[first].time, looks[last].time)))
+        if not passages:
+            # What is gradual may have begun before, or end later.
+            around = looks[max(0, first - 1)].time, looks[min(len(looks) - 1, last + 1)].time
+            passages = _passages(list(closer(*around)))
+        found.extend(passage.boundary for passage in passages)
     return _apart(found)
 
 
@@ -158,8 +162,11 @@ def _suspects(looks: Sequence[Look]) -> list[tuple[int, int]]:
     """Ranges of sampled frames, first and last, that may hold a boundary; those that touch are one."""
     near = np.array([change(one, other) for one, other in itertools.pairwise(looks)])
     far = np.array([change(one, other) for one, other in zip(looks, looks[2:], strict=False)])
-    ranges = [(at, at + 1) for at in _outstanding(near)] + [(at, at + 2) for at in _outstanding(far)]
+    ranges = [(at, at + 1) for at in _outstanding(near)]
     ranges += [(max(0, at - 1), at + 1) for at in range(len(looks) - 1) if looks[at].is_black != looks[at + 1].is_black]
+    # What shows only over two intervals is gradual. A cut shows over one, and its neighbours need no second look.
+    sudden = {at for at, _ in ranges}
+    ranges += [(at, at + 2) for at in _outstanding(far) if not {at, at + 1} & sudden]
     joined: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
         if joined and first < joined[-1][1]:

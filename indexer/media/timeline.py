@@ -80,7 +80,7 @@ def scanned(container: InputContainer, stream: VideoStream, claimed: float | Non
 
 
 def probed_stamps(container: InputContainer, stream: VideoStream) -> Times:
-    """The times, ascending, of the first few hundred frames."""
+    """The times, ascending, of a few hundred frames: the first ones, or those that follow what was read already."""
     if stream.container.format.name == INDEXED and len(stream.index_entries) > 1 and stream.time_base is not None:
         entries = stream.index_entries[:_PROBED]
         return np.array([entry.timestamp for entry in entries], np.float64) * float(stream.time_base)

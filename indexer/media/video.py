@@ -98,14 +98,12 @@ def _described(source: Source) -> Video:
     with source.container() as container:
         stream = pick(container)
         _check_pixels(stream.width, stream.height, source)
-        uneven = is_uneven(probed_stamps(container, stream))
-    with source.container() as container:
-        stream = pick(container)
         frame = _first_frame(container, stream, source)
         orientation = orientation_of(frame)
         claimed = _claimed(container, stream)
         first = max(0.0, (frame.time or 0.0) - beginning(container))
         timeline = indexed(stream, claimed, source.size, first)
+        uneven = is_uneven(probed_stamps(container, stream))
         info = _info(container, stream, frame, orientation, uneven=uneven, duration=claimed)
     video = Video(source, info, orientation, timeline)
     if claimed is None:

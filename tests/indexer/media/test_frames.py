@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -262,3 +263,17 @@ def test_frames_at_chosen_times(tmp_path: Path) -> None:
     with open_video(str(path), LIMITS) as video:
         frames = list(frames_at(video, [0.0, 0.5, 17 / 30, 2.9, 9.0]))
     assert [number_of(frame.pixels) for frame in frames] == [0, 15, 17, 87 - 80, 89 - 80]
+
+
+def test_decoded_frames_are_let_go_at_once(tmp_path: Path) -> None:
+    """One 4K frame takes 12 MB: those that wait for the garbage collection soon fill the memory."""
+    path = write_clip(tmp_path / "a.mp4", (counting(n) for n in range(60)))
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(str(path), LIMITS) as video:
+            assert len(list(sample(video, every=0))) == 60
+        alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 2
