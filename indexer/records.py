@@ -16,6 +16,9 @@ class Kind(StrEnum):
     """What a media file is."""
 
     PHOTO = "photo"
+    VIDEO = "video"
+    AUDIO = "audio"
+    """Sound alone: a voice memo, music."""
 
 
 class Stage(StrEnum):
@@ -27,6 +30,8 @@ class Stage(StrEnum):
     """Colours, light, quality and the perceptual hash: what pixels tell without a network."""
     CONCEPTS = "concepts"
     """The image network of the builtin profile: tags and the embedding."""
+    SOUND = "sound"
+    """Where a sound is speech, music or silence."""
 
 
 AUTHORED = "authored"
@@ -45,10 +50,10 @@ class MediaInfo:
 
     kind: Kind
     format: str
-    """The decoder's name for the content: "JPEG", "HEIF", "RAW", ..."""
-    width: int
-    """Pixels, of the full image, upright."""
-    height: int
+    """The decoder's name for the content: "JPEG", "HEIF", "RAW", ...; of a video or sound, its container: "MP4"."""
+    width: int | None
+    """Pixels, of the full image, upright. None: it has no picture."""
+    height: int | None
     taken_at: str | None = None
     """Wall-clock time at the place of taking, "YYYY-MM-DDTHH:MM:SS"."""
     utc_offset_minutes: int | None = None
@@ -70,16 +75,40 @@ class MediaInfo:
     people: tuple[str, ...] = ()
     rating: int | None = None
     """0 to 5 stars; -1 is "rejected" (XMP xmp:Rating)."""
+    live_id: str | None = None
+    """What the photo and the video of one Live Photo have in common (Apple's content identifier)."""
+    duration: float | None = None
+    """Seconds that can be played. None, as all that follows: a photo."""
+    fps: float | None = None
+    """Frames a second, on average."""
+    variable_rate: bool | None = None
+    """Whether frames are unevenly spaced."""
+    video_codec: str | None = None
+    """"h264", "hevc", "av1"."""
+    audio_codec: str | None = None
+    """"aac", "opus"; None: no sound."""
+    bit_rate: int | None = None
+    """Bits a second, of picture and sound."""
+    hdr: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A span of a media file. A photo is one segment, ordinal 0, without times."""
+    """A span of a media file. Ordinal 0 is the whole; a photo has no other.
+
+    Those of a video, from 1 on, are its moments in order: a shot, or a part of one that looks different.
+    """
 
     ordinal: int
     start: float | None = None
-    """Seconds from the beginning."""
+    """Seconds from the beginning; None: a photo."""
     end: float | None = None
+    keyframe: float | None = None
+    """When the frame is shown that stands for it; of the whole, the cover. None: a photo, or no frame shows anything."""
+    quality: float | None = None
+    """Of the keyframe, 0 to 1."""
+    shot: int | None = None
+    """Which shot of the video, from 1 on, it is or is a part of."""
 
 
 WHOLE = Segment(0)
@@ -114,6 +143,33 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was at one time."""
+
+    time: float
+    """Seconds from the beginning."""
+    box: tuple[float, float, float, float]
+    """As of a `Detection`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something with a span of its own, which no shot bounds."""
+
+    kind: str
+    """"action", "sound" or "track" (one thing that was followed)."""
+    label: str
+    """Lower case: "playing guitar", "speech", "dog"."""
+    start: float
+    """Seconds from the beginning."""
+    end: float
+    confidence: float
+    """0 to 1."""
+    path: tuple[Place, ...] = ()
+    """Where it went; a track has it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Space:
     """A vector space: vectors of two spaces are never compared.
 
@@ -132,6 +188,7 @@ class Embedding:
     vector: bytes
     """Little-endian float16, `space.dimension` values, L2 norm 1."""
     segment: int = 0
+    """0 for a photo; a video has vectors of its moments only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,43 +249,6 @@ class PixelStats:
     """64-bit difference hash as a signed integer (SQLite's range)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Analysis:
-    """The result of some stages on one media file. A stage not in `stages` says nothing: its rows stay."""
-
-    media_id: int
-    stages: dict[str, int]
-    """Stage to the revision that ran."""
-    info: MediaInfo | None = None
-    pixels: PixelStats | None = None
-    segments: tuple[Segment, ...] = (WHOLE,)
-    tags: dict[str, tuple[Tag, ...]] = dataclasses.field(default_factory=dict)
-    """By the stage that found them."""
-    detections: dict[str, tuple[Detection, ...]] = dataclasses.field(default_factory=dict)
-    aesthetic: dict[str, float] = dataclasses.field(default_factory=dict)
-    """How pleasing a picture it is, 0 to 1, by the stage that judged: two do while a profile is changed."""
-    embeddings: tuple[Embedding, ...] = ()
-    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Time spent per step (read, decode, describe, pixels, resize, and each further stage by its name), summed over
-    threads."""
-    failed: tuple[Failure, ...] = ()
-    """Stages that failed on this file while those in `stages` did not."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """Why one media file could not be analysed."""
-
-    media_id: int
-    stages: tuple[str, ...]
-    title: str
-    remedy: str
-    permanent: bool
-    """True: the same bytes will fail again. False: worth another try."""
-    vanished: bool = False
-    """True: the file is not what it was when it was identified; look at it afresh."""
-
-
 @dataclass(frozen=True, slots=True)
 class Word:
     """One spoken word, and when."""
@@ -264,3 +284,45 @@ class Transcript:
     language_confidence: float
     """0 to 1; 1 for a model of one language."""
     utterances: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """The result of some stages on one media file. A stage not in `stages` says nothing: its rows stay."""
+
+    media_id: int
+    stages: dict[str, int]
+    """Stage to the revision that ran."""
+    info: MediaInfo | None = None
+    pixels: PixelStats | None = None
+    segments: tuple[Segment, ...] = (WHOLE,)
+    """All that there are, if "describe" ran; else they are known, and what is said here about them is passed over."""
+    tags: dict[str, tuple[Tag, ...]] = dataclasses.field(default_factory=dict)
+    """By the stage that found them."""
+    detections: dict[str, tuple[Detection, ...]] = dataclasses.field(default_factory=dict)
+    aesthetic: dict[str, float] = dataclasses.field(default_factory=dict)
+    """How pleasing a picture it is, 0 to 1, by the stage that judged: two do while a profile is changed."""
+    embeddings: tuple[Embedding, ...] = ()
+    events: dict[str, tuple[Event, ...]] = dataclasses.field(default_factory=dict)
+    """By the stage that found them, in order of their start."""
+    transcripts: dict[str, Transcript] = dataclasses.field(default_factory=dict)
+    """By the stage that listened."""
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Time spent per step (read, decode, describe, pixels, resize, and each further stage by its name), summed over
+    threads."""
+    failed: tuple[Failure, ...] = ()
+    """Stages that failed on this file while those in `stages` did not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why one media file could not be analysed."""
+
+    media_id: int
+    stages: tuple[str, ...]
+    title: str
+    remedy: str
+    permanent: bool
+    """True: the same bytes will fail again. False: worth another try."""
+    vanished: bool = False
+    """True: the file is not what it was when it was identified; look at it afresh."""

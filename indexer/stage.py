@@ -1,6 +1,7 @@
-"""What a stage is: one analysis of a photo, ours or a plug-in's.
+"""What a stage is: one analysis of media, ours or a plug-in's.
 
-A stage prepares each photo alone, in a decode thread, and analyses what was prepared in batches, in one thread.
+A stage of pictures prepares each one alone, in a decode thread, and analyses what was prepared in batches, in one
+thread. A picture is a photo or a frame of a video.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.records import Detection, Embedding, MediaInfo, RuntimeReport, Space, Tag
+from indexer.records import Detection, Embedding, Event, MediaInfo, RuntimeReport, Space, Tag, Transcript
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,4 +80,56 @@ class VectorStage(Protocol):
         """Unit rows (N, D) to N findings, in order. Called from one thread."""
 
 
-LoadedStage = PhotoStage | VectorStage
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a sound, in samples."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a stage heard in a piece of sound. Times are seconds from the beginning of the piece."""
+
+    transcript: Transcript | None = None
+    events: tuple[Event, ...] = ()
+
+
+@runtime_checkable
+class SoundStage(Protocol):
+    """A stage that listens."""
+
+    name: str
+    revision: int
+
+    @property
+    def report(self) -> RuntimeReport | None:
+        """As that of a `PhotoStage`."""
+
+    def listen(self, sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Heard:
+        """A piece of sound (N,), mono, 16 kHz, -1 to 1, and the stretches of it where somebody speaks, to what is
+        heard. Called from one thread at a time."""
+
+
+@runtime_checkable
+class ClipStage(Protocol):
+    """A stage that looks at several frames in a row."""
+
+    name: str
+    revision: int
+    frames: int
+    """How many frames it looks at."""
+
+    @property
+    def report(self) -> RuntimeReport | None:
+        """As that of a `PhotoStage`."""
+
+    def prepare_clip(self, clip: NDArray[np.uint8]) -> Any:
+        """(F, H, W, 3) sRGB, F >= 1, in order and evenly spaced, to what `recognise` takes. From any thread."""
+
+    def recognise(self, clips: Sequence[Any]) -> Sequence[tuple[Event, ...]]:
+        """What was prepared to the actions in each, the surest first; their times are 0. From one thread at a time."""
+
+
+LoadedStage = PhotoStage | VectorStage | SoundStage | ClipStage

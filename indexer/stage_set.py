@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from config.errors import CatalogError, DeviceFailed, ReverieError, StageBroken, StageFailed
 from indexer.records import Stage
-from indexer.stage import LoadedStage, PhotoStage, VectorStage
+from indexer.stage import ClipStage, LoadedStage, PhotoStage, SoundStage, VectorStage
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ class Owed:
     photo: dict[str, PhotoStage] = field(default_factory=dict)
     """Those that look at pixels, and those whose vector another needs."""
     vector: dict[str, VectorStage] = field(default_factory=dict)
+    sound: dict[str, SoundStage] = field(default_factory=dict)
+    clip: dict[str, ClipStage] = field(default_factory=dict)
     failed: dict[str, StageFailed] = field(default_factory=dict)
     """Those that cannot be loaded."""
     stored: bytes | None = None
@@ -31,7 +33,8 @@ class Owed:
 
     def revision(self, name: str) -> int:
         """That of a loaded stage."""
-        return (self.photo[name] if name in self.photo else self.vector[name]).revision
+        stages: Sequence[Mapping[str, LoadedStage]] = (self.photo, self.vector, self.sound, self.clip)
+        return next(loaded[name] for loaded in stages if name in loaded).revision
 
 
 def source_of(vector_stage: str) -> str:
@@ -77,6 +80,10 @@ class StageSet:
             owed.failed[name] = stage
         elif isinstance(stage, VectorStage):
             owed.vector[name] = stage
+        elif isinstance(stage, SoundStage):
+            owed.sound[name] = stage
+        elif isinstance(stage, ClipStage):
+            owed.clip[name] = stage
         else:
             owed.photo[name] = stage
 

@@ -1,6 +1,6 @@
-"""What every photo goes through, and at which revision.
+"""What every media file goes through, and at which revision.
 
-A revision grows when a stage's output changes meaning: every photo then owes that stage again.
+A revision grows when a stage's output changes meaning: every file then owes that stage again.
 Kept apart from the pipeline so that the service can plan work without loading what does it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from indexer.records import Stage
+from indexer.records import Kind, Stage
 
 STAGES: dict[str, int] = {
     Stage.DESCRIBE: 1,
@@ -24,6 +24,7 @@ TASK_REVISIONS: dict[str, int] = {
     "segmentation": 2,
     "action": 1,
     "speech": 1,
+    "sounds": 1,
 }
 """What a model can be used for. Its stage is called "task:model"; the revision is that of our code around the model."""
 
@@ -31,3 +32,33 @@ TASK_REVISIONS: dict[str, int] = {
 def cuts_out(stages: Iterable[str]) -> bool:
     """Whether one of these stages looks for the subject of a photo."""
     return any(stage.startswith("segmentation:") for stage in stages)
+
+
+_PICTURE = frozenset({Kind.PHOTO, Kind.VIDEO})
+_MOVING = frozenset({Kind.VIDEO})
+_HEARD = frozenset({Kind.VIDEO, Kind.AUDIO})
+_STILL = frozenset({Kind.PHOTO})
+_KINDS: dict[str, frozenset[Kind]] = {
+    Stage.DESCRIBE: frozenset(Kind),
+    Stage.PIXELS: _PICTURE,
+    Stage.CONCEPTS: _PICTURE,
+    Stage.SOUND: _HEARD,
+    "embedding": _PICTURE,
+    "labels": _PICTURE,
+    "aesthetic": _PICTURE,
+    "detection": _PICTURE,
+    "segmentation": _STILL,
+    "action": _MOVING,
+    "speech": _HEARD,
+    "sounds": _HEARD,
+}
+
+
+def kinds_of(stage: str) -> frozenset[Kind]:
+    """The kinds of media that a stage has something to say about. Plug-ins are asked about photos."""
+    return _KINDS.get(stage.partition(":")[0], _STILL)
+
+
+def applies(stage: str, kind: Kind) -> bool:
+    """Whether media of a kind go through a stage."""
+    return kind in kinds_of(stage)

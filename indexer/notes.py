@@ -1,0 +1,68 @@
+"""What a pass over a long file has found so far, on disk, so that a kill repeats one chunk of it at most.
+
+A file of hours is analysed chunk by chunk, and stored as a whole at the end. Until then each finished chunk is a page
+in a folder of the file's content. Pages are named by what they depend on: whoever asks for other stages, or another
+revision of one, finds none. The service forgets the folder once the result is in the catalog.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from config.errors import CatalogError
+
+
+class Notes:
+    """The pages of one pass over one file, in order. One thread writes them."""
+
+    def __init__(self, folder: Path, content_hash: str, about: str) -> None:
+        """`folder`: where all notes are. `about`: everything that the pages depend on besides the file's content."""
+        self._folder = folder_of(folder, content_hash) / hashlib.sha256(about.encode()).hexdigest()[:16]
+
+    def pages(self) -> list[bytes]:
+        """What was written, in order, as far as nothing is missing."""
+        found: list[bytes] = []
+        with contextlib.suppress(FileNotFoundError):
+            while True:
+                found.append(self._page(len(found)).read_bytes())
+        return found
+
+    def add(self, number: int, page: bytes) -> None:
+        """Write page `number` (from 0), which is there as a whole or not at all.
+
+        Raises CatalogError: the disk is full or cannot be written.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
+                try:
+                    file.write(page)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    os.replace(file.name, self._page(number))
+                except BaseException:
+                    os.unlink(file.name)
+                    raise
+        except OSError as error:
+            raise CatalogError(
+                f"What was found in a long file so far cannot be kept: {error.strerror or error}.",
+                "Make room on the disk of the library, or give the user of the service the right to write there.",
+            ) from error
+
+    def _page(self, number: int) -> Path:
+        return self._folder / f"{number:06}"
+
+
+def folder_of(folder: Path, content_hash: str) -> Path:
+    """Where the notes on one file are."""
+    return folder / content_hash
+
+
+def forget(folder: Path, content_hash: str) -> None:
+    """Remove all notes on a file."""
+    shutil.rmtree(folder_of(folder, content_hash), ignore_errors=True)
