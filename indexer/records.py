@@ -104,7 +104,7 @@ class Segment:
     """Seconds from the beginning; None: a photo."""
     end: float | None = None
     keyframe: float | None = None
-    """When the frame is shown that stands for it; of the whole, the cover. None: a photo, or no frame shows anything."""
+    """When the frame is shown that stands for it; of the whole, the cover. None: a photo, or nothing can be seen."""
     quality: float | None = None
     """Of the keyframe, 0 to 1."""
     shot: int | None = None

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from config.errors import ModelError
 from indexer.models.canvas import CONFIG, Canvas, canvas_of, class_names, read_settings
 from indexer.models.listing import ModelEntry
-from indexer.models.pretrained import code_version, load_model, load_processor, load_tokenizer, weights_key
+from indexer.models.pretrained import code_version, installed_network, load_model, load_processor, load_tokenizer
 from indexer.models.resources import Resources
 from indexer.models.served import ServedNetwork
-from indexer.models.store import Store
 from indexer.records import RuntimeReport
 from indexer.runtime.artifacts import key_of
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
@@ -58,9 +57,7 @@ def load(entry: ModelEntry, resources: Resources, *, actions: Sequence[str] = ()
 
 def network_ref(entry: ModelEntry, resources: Resources, *, actions: Sequence[str] = ()) -> NetworkRef:
     """The network of an installed model. Raises ModelError as `load` does."""
-    store = Store(resources.models)
-    folder, key = store.verified(entry), weights_key(entry, store)
-    return NetworkRef("indexer.models.action:ActionNetwork", (entry.name, str(folder), key, *actions))
+    return installed_network("indexer.models.action:ActionNetwork", entry, resources, *actions)
 
 
 class ActionNetwork:

@@ -20,7 +20,7 @@ from config.errors import ModelError
 from indexer.models.boxes import class_probabilities, corners, things
 from indexer.models.canvas import CONFIG, Canvas, canvas_of, class_names, read_settings
 from indexer.models.listing import ModelEntry, stage_revision
-from indexer.models.pretrained import code_version, load_model, load_processor, weights_key
+from indexer.models.pretrained import code_version, installed_network, load_model, load_processor
 from indexer.models.resources import Resources
 from indexer.models.served import ServedNetwork
 from indexer.models.store import Store
@@ -70,10 +70,9 @@ def load(stage_name: str, entry: ModelEntry, resources: Resources) -> DetectionS
     ref = network_ref(entry, resources)
     network = DetectionNetwork(*ref.arguments)
     served = ServedNetwork(ref, stage=stage_name, model=entry.name, resources=resources)
-    store = Store(resources.models)
     return DetectionStage(
         stage_name,
-        revision=stage_revision(stage_name, entry, store, resources.config_folders),
+        revision=stage_revision(stage_name, entry, Store(resources.models), resources.config_folders),
         network=network,
         served=served,
         names=class_names(network.folder),
@@ -83,10 +82,8 @@ def load(stage_name: str, entry: ModelEntry, resources: Resources) -> DetectionS
 
 def network_ref(entry: ModelEntry, resources: Resources) -> NetworkRef:
     """The network of an installed detector. Raises ModelError as `load` does."""
-    store = Store(resources.models)
-    folder, key = store.verified(entry), weights_key(entry, store)
     side = str(entry.options.get("side", ""))
-    return NetworkRef("indexer.models.detection:DetectionNetwork", (entry.name, str(folder), key, side))
+    return installed_network("indexer.models.detection:DetectionNetwork", entry, resources, side)
 
 
 class DetectionNetwork:

@@ -9,14 +9,19 @@ from typing import Any
 
 from config.errors import ModelError
 from indexer.models.listing import ModelEntry
+from indexer.models.resources import Resources
 from indexer.models.store import Store
 from indexer.runtime.artifacts import key_of
+from indexer.runtime.network import NetworkRef
 
 
-def weights_key(entry: ModelEntry, store: Store) -> str:
-    """Changes with any file of an installed model. Raises ModelError if it is not installed."""
-    files = store.manifest(entry).files
-    return key_of(*(f"{path} {files[path].sha256}" for path in sorted(files)))
+def installed_network(factory: str, entry: ModelEntry, resources: Resources, *arguments: str) -> NetworkRef:
+    """`factory` called with the name of an installed model, its folder, a key that stands for its weights, and
+    `arguments`. Raises ModelError if it is not installed or was altered."""
+    store = Store(resources.models)
+    folder, files = store.verified(entry), store.manifest(entry).files
+    key = key_of(*(f"{path} {files[path].sha256}" for path in sorted(files)))
+    return NetworkRef(factory, (entry.name, str(folder), key, *arguments))
 
 
 def code_version() -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from indexer.models.canvas import Canvas, canvas_of, class_names
 from indexer.models.cut_out import encode_cut_out, shrunk, subject_of, things_of
 from indexer.models.listing import ModelEntry, stage_revision
-from indexer.models.pretrained import code_version, load_model, load_processor, weights_key
+from indexer.models.pretrained import code_version, installed_network, load_model, load_processor
 from indexer.models.resources import Resources
 from indexer.models.served import ServedNetwork
 from indexer.models.store import Store
@@ -51,10 +51,8 @@ def load(stage_name: str, entry: ModelEntry, resources: Resources) -> Segmentati
 
 def network_ref(entry: ModelEntry, resources: Resources) -> NetworkRef:
     """The network of an installed model. Raises ModelError as `load` does."""
-    store = Store(resources.models)
-    folder, key = store.verified(entry), weights_key(entry, store)
     side = str(entry.options.get("side", ""))
-    return NetworkRef("indexer.models.segmentation:SegmentationNetwork", (entry.name, str(folder), key, side))
+    return installed_network("indexer.models.segmentation:SegmentationNetwork", entry, resources, side)
 
 
 class SegmentationNetwork:
