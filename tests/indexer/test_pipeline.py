@@ -24,7 +24,7 @@ from indexer.stage import Findings, LoadedStage, View
 from indexer.stages import STAGES
 from tests.sample_photos import copy_photos
 
-EVERYTHING = tuple(Stage)
+EVERYTHING = tuple(STAGES)
 NO_NETWORK = (Stage.DESCRIBE, Stage.PIXELS)
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
