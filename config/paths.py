@@ -46,6 +46,11 @@ class Paths:
         return self.library / "thumbnails"
 
     @property
+    def notes(self) -> Path:
+        """What was found so far in long files that are not done."""
+        return self.library / "notes"
+
+    @property
     def models(self) -> Path:
         """Pulled weights."""
         return self.library / "models"
@@ -135,3 +140,14 @@ def thumbnail_path(folder: Path, content_hash: str) -> Path:
 def cutout_path(folder: Path, content_hash: str) -> Path:
     """Where the cut-out of a content's subject is, if it has one: beside its thumbnail."""
     return thumbnail_path(folder, content_hash).with_suffix(".png")
+
+
+def keyframe_path(folder: Path, content_hash: str, ordinal: int) -> Path:
+    """Where the keyframe of a video's moment is; of the whole (ordinal 0), its cover."""
+    whole = thumbnail_path(folder, content_hash)
+    return whole if ordinal == 0 else whole.with_name(f"{content_hash}-{ordinal}.jpg")
+
+
+def preview_path(folder: Path, content_hash: str) -> Path:
+    """Where the animated preview of a video is."""
+    return thumbnail_path(folder, content_hash).with_suffix(".webp")

@@ -56,10 +56,8 @@ class Exchange(msgspec.Struct, frozen=True):
     """What an actor answers with."""
 
     results: list[Done | Refused]
-    thumbnails: dict[str, bytes]
-    """JPEG by content hash."""
-    cut_outs: dict[str, bytes]
-    """PNG by content hash."""
+    pictures: dict[str, bytes]
+    """As `Pictures.take` gives them."""
     death: Death | None
     reports: dict[str, RuntimeReport]
     trouble: Broken | None
@@ -101,10 +99,8 @@ class Analyst:
         except ReverieError as error:
             trouble = Broken.by(error)
         done = [result.analysis.media_id for result in results if isinstance(result, Done)]
-        thumbnails, cut_outs = Pictures(self._thumbnails).take() if done else ({}, {})
-        return msgspec.msgpack.encode(
-            Exchange(list(results), thumbnails, cut_outs, death, dict(self._supervisor.reports), trouble)
-        )
+        pictures = Pictures(self._thumbnails).take() if done else {}
+        return msgspec.msgpack.encode(Exchange(list(results), pictures, death, dict(self._supervisor.reports), trouble))
 
     def close(self) -> None:
         """End the worker."""
@@ -256,10 +252,7 @@ class RayPool:
             remote.in_flight.clear()
             raise exchange.trouble.error()
         self._reports |= exchange.reports
-        for content_hash, jpeg in exchange.thumbnails.items():
-            self._pictures.keep_thumbnail(content_hash, jpeg)
-        for content_hash, png in exchange.cut_outs.items():
-            self._pictures.keep_cut_out(content_hash, png)
+        self._pictures.put(exchange.pictures)
         if exchange.results:
             self._losses = 0
             remote.in_flight -= _media_ids(exchange.results)

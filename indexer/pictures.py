@@ -1,4 +1,4 @@
-"""The small pictures that are kept beside the catalog: thumbnails, and the cut-outs of subjects.
+"""The small pictures that are kept beside the catalog: thumbnails, cut-outs of subjects, keyframes and previews.
 
 Named by content and replaced whole, so that a kill leaves an old one, a new one or none.
 """
@@ -6,11 +6,15 @@ Named by content and replaced whole, so that a kill leaves an old one, a new one
 from __future__ import annotations
 
 import os
+import re
 import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from config.errors import CatalogError
-from config.paths import cutout_path, thumbnail_path
+from config.paths import cutout_path, keyframe_path, preview_path, thumbnail_path
+
+_NAME = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}(-[0-9]+)?\.(jpg|png|webp)")
 
 
 class Pictures:
@@ -22,6 +26,20 @@ class Pictures:
     def keep_thumbnail(self, content_hash: str, jpeg: bytes) -> None:
         """Write or replace it."""
         self._write(thumbnail_path(self._folder, content_hash), jpeg)
+
+    def keep_keyframe(self, content_hash: str, ordinal: int, jpeg: bytes) -> None:
+        """Write or replace that of a video's moment; of ordinal 0, the thumbnail."""
+        self._write(keyframe_path(self._folder, content_hash, ordinal), jpeg)
+
+    def keep_preview(self, content_hash: str, webp: bytes) -> None:
+        """Write or replace it."""
+        self._write(preview_path(self._folder, content_hash), webp)
+
+    def drop_keyframes(self, content_hash: str, beyond: int) -> None:
+        """Remove those of moments after this one, which a video had when it was cut in another way."""
+        for path in self._keyframes(content_hash):
+            if int(path.stem.rpartition("-")[2]) > beyond:
+                path.unlink(missing_ok=True)
 
     def keep_cut_out(self, content_hash: str, png: bytes | None) -> None:
         """Write or replace it; None: remove an older one."""
@@ -36,30 +54,46 @@ class Pictures:
 
     def cut_out(self, content_hash: str) -> Path | None:
         """Where it is, if there is one."""
-        path = cutout_path(self._folder, content_hash)
-        return path if path.is_file() else None
+        return _if_there(cutout_path(self._folder, content_hash))
+
+    def keyframe(self, content_hash: str, ordinal: int) -> Path | None:
+        """Where that of a moment is, if there is one."""
+        return _if_there(keyframe_path(self._folder, content_hash, ordinal))
+
+    def preview(self, content_hash: str) -> Path | None:
+        """Where it is, if there is one."""
+        return _if_there(preview_path(self._folder, content_hash))
 
     def forget(self, content_hash: str) -> None:
         """Remove all pictures of a content."""
-        for path in (thumbnail_path(self._folder, content_hash), cutout_path(self._folder, content_hash)):
-            path.unlink(missing_ok=True)
+        for place in (thumbnail_path, cutout_path, preview_path):
+            place(self._folder, content_hash).unlink(missing_ok=True)
+        self.drop_keyframes(content_hash, 0)
 
     def drop_cut_outs(self) -> None:
         """Remove the cut-outs of all photos."""
         for path in self._folder.glob("*/*.png"):
             path.unlink(missing_ok=True)
 
-    def take(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
-        """All thumbnails and all cut-outs by content hash, out of the folder. Files still being written have other
-        names."""
-        return self._taken("jpg"), self._taken("png")
-
-    def _taken(self, suffix: str) -> dict[str, bytes]:
+    def take(self) -> dict[str, bytes]:
+        """All pictures by their names in the folder, out of it. Files still being written have other names."""
         taken = {}
-        for path in self._folder.glob(f"*/*.{suffix}"):
-            taken[path.stem] = path.read_bytes()
-            path.unlink()
+        for path in self._folder.glob("*/*"):
+            name = path.relative_to(self._folder).as_posix()
+            if _NAME.fullmatch(name):
+                taken[name] = path.read_bytes()
+                path.unlink()
         return taken
+
+    def put(self, taken: Mapping[str, bytes]) -> None:
+        """What `take` gave on another machine. Raises ValueError for a name that it cannot have given."""
+        for name, data in taken.items():
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not the name of a picture")
+            self._write(self._folder / name, data)
+
+    def _keyframes(self, content_hash: str) -> Iterator[Path]:
+        return thumbnail_path(self._folder, content_hash).parent.glob(f"{content_hash}-*.jpg")
 
     def _write(self, path: Path, data: bytes) -> None:
         partial = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")  # two copies may be decoded at once
@@ -76,3 +110,7 @@ class Pictures:
             f"Thumbnails cannot be written to {self._folder}: {error.strerror}.",
             "Free some space on that disk, or mend its permissions. Nothing is lost.",
         )
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if path.is_file() else None

@@ -48,10 +48,31 @@ def test_cut_outs_go_and_thumbnails_stay(pictures: Pictures, tmp_path: Path) -> 
 
 def test_what_an_actor_sends_back_is_taken_once(pictures: Pictures, tmp_path: Path) -> None:
     (tmp_path / "ab" / f"{ONE}.1-2.part").write_bytes(b"half")
-    thumbnails, cut_outs = pictures.take()
-    assert thumbnails == {content: b"jpeg of " + content.encode() for content in (ONE, OTHER)}
-    assert cut_outs == {content: b"png of " + content.encode() for content in (ONE, OTHER)}
-    assert pictures.take() == ({}, {})
+    pictures.keep_keyframe(ONE, 3, b"third")
+    pictures.keep_preview(ONE, b"preview")
+    before = {path.relative_to(tmp_path): path.read_bytes() for path in files(tmp_path) if path.suffix != ".part"}
+    taken = pictures.take()
+    assert pictures.take() == {}
+    home = tmp_path / "home"
+    Pictures(home).put(taken)
+    assert {path.relative_to(home): path.read_bytes() for path in files(home)} == before
+
+
+@pytest.mark.parametrize("name", ["../../etc/x.jpg", "ab/short.jpg", f"ab/{OTHER}.jpg", f"ab/{ONE}.sh"])
+def test_no_other_name_is_taken_from_an_actor(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a picture"):
+        Pictures(tmp_path / "home").put({name: b"data"})
+    assert not (tmp_path / "home").exists()
+
+
+def test_keyframes_of_moments_that_are_no_more_go(pictures: Pictures, tmp_path: Path) -> None:
+    for ordinal in (1, 2, 11):
+        pictures.keep_keyframe(ONE, ordinal, b"jpeg")
+    pictures.drop_keyframes(ONE, 2)
+    assert [pictures.keyframe(ONE, ordinal) is not None for ordinal in (0, 1, 2, 11)] == [True, True, True, False]
+    pictures.keep_preview(ONE, b"webp")
+    pictures.forget(ONE)
+    assert files(tmp_path) == {thumbnail_path(tmp_path, OTHER), cutout_path(tmp_path, OTHER)}
 
 
 def test_a_disk_that_takes_nothing_is_named(tmp_path: Path) -> None:
