@@ -15,9 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ModelError
-from indexer.models.canvas import CONFIG, Canvas, canvas_of, class_names, read_settings
+from indexer.models.canvas import Canvas, canvas_of
 from indexer.models.listing import ModelEntry
-from indexer.models.pretrained import code_version, installed_network, load_model, load_processor, load_tokenizer
+from indexer.models.pretrained import (
+    CONFIG,
+    class_names,
+    code_version,
+    installed_network,
+    load_model,
+    load_processor,
+    load_tokenizer,
+    read_settings,
+)
 from indexer.models.resources import Resources
 from indexer.models.served import ServedNetwork
 from indexer.records import RuntimeReport

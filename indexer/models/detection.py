@@ -18,9 +18,17 @@ from numpy.typing import NDArray
 
 from config.errors import ModelError
 from indexer.models.boxes import class_probabilities, corners, things
-from indexer.models.canvas import CONFIG, Canvas, canvas_of, class_names, read_settings
+from indexer.models.canvas import Canvas, canvas_of
 from indexer.models.listing import ModelEntry, stage_revision
-from indexer.models.pretrained import code_version, installed_network, load_model, load_processor
+from indexer.models.pretrained import (
+    CONFIG,
+    class_names,
+    code_version,
+    installed_network,
+    load_model,
+    load_processor,
+    read_settings,
+)
 from indexer.models.resources import Resources
 from indexer.models.served import ServedNetwork
 from indexer.models.store import Store

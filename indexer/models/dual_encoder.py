@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from config.errors import ModelError
 from indexer.models.listing import ModelEntry, space_of, stage_revision
 from indexer.models.preprocess import ImageTransform, read_transform
+from indexer.models.pretrained import load_processor
 from indexer.models.resources import Resources
 from indexer.models.served import ServedNetwork
 from indexer.models.store import Store, read_manifest
@@ -148,8 +149,6 @@ class ImageNetwork:
 
     def reference_inputs(self, samples: Photos) -> Arrays:
         """Photos to a batch, by the image processor that came with the model."""
-        from indexer.models.pretrained import load_processor  # noqa: PLC0415 - only where an engine is judged
-
         processor = load_processor(self._folder)
         batch = processor(list(samples), return_tensors="np", input_data_format="channels_last")
         return (np.asarray(batch["pixel_values"], np.float32),)

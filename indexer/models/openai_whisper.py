@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ModelError
-from indexer.models.canvas import CONFIG, read_settings
+from indexer.models.pretrained import CONFIG, read_settings
 from indexer.models.resources import Resources
 from indexer.models.speech import RATE, Heard, Span, is_speech, utterance_of, word_of
 from indexer.records import Utterance

@@ -1,7 +1,8 @@
 """How a network wants its pictures, read from the `preprocessor_config.json` beside its weights, and done with Pillow.
 
-The arithmetic is that of transformers' own image processors for Pillow: the same resampling of 8-bit values, the same
-rounding of sizes. A setting that is not known here is an error: a picture that is prepared in any other way than the
+The arithmetic is that of transformers' own image processors for Pillow: the same resampling of 8-bit values (another
+library's filters differ by a grey level or two), the same rounding of sizes. Neither torch nor transformers is needed
+where a graph serves. A setting that is not known here is an error: a picture that is prepared in any other way than the
 network was trained with gives results that are wrong without looking wrong.
 """
 
@@ -19,25 +20,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from config.errors import ModelError
+from indexer.models.pretrained import read_settings
 
 CONFIG = "preprocessor_config.json"
+Triple = tuple[float, float, float]
+"""A value for each of red, green and blue."""
 
-_SWITCHES = {"do_resize": True, "do_rescale": True, "do_normalize": True, "do_center_crop": False, "do_pad": False}
-"""With what their absence means. The processors read here agree on these, but for CLIP's centre crop (`_switches`)."""
-_VALUES = frozenset({"size", "crop_size", "resample", "rescale_factor", "image_mean", "image_std"})
-_INERT: Mapping[str, frozenset[Any] | None] = {
-    "image_processor_type": None,
-    "feature_extractor_type": None,
-    "processor_class": None,
-    "do_convert_rgb": None,
-    "default_to_square": None,
-    "data_format": frozenset({"channels_first"}),
-    "format": None,
-    "do_convert_annotations": None,
-    "do_reduce_labels": frozenset({False}),
-    "reduce_labels": frozenset({False}),
-}
-"""Keys that change nothing about an RGB picture, with the values for which that is so (None: any)."""
+_USED = frozenset(
+    {"do_resize", "size", "resample", "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std"}
+)
+_INERT = frozenset(
+    {
+        *("image_processor_type", "feature_extractor_type", "processor_class", "_valid_processor_keys"),
+        *("do_convert_rgb", "default_to_square"),
+        *("format", "do_convert_annotations", "do_reduce_labels", "reduce_labels"),
+    }
+)
+"""Names of classes and settings, and what changes nothing about an RGB picture or is about its annotations alone."""
+_OF_SHAPE = frozenset({"do_center_crop", "crop_size", "do_pad"})
+"""What `read_transform` minds besides."""
 _CROPS_BY_DEFAULT = frozenset({"CLIPImageProcessor", "CLIPFeatureExtractor", "CLIPImageProcessorFast"})
 
 _LONGEST = 8
@@ -64,9 +65,9 @@ class ImageTransform:
     edge: int
     """For COVER: the short side before the cut. For SQUASH: the smaller of `height` and `width`."""
     resample: Image.Resampling
-    scale: tuple[float, float, float]
+    scale: Triple
     """Per channel: the result is `pixel * scale + offset`."""
-    offset: tuple[float, float, float]
+    offset: Triple
 
     @property
     def short_side(self) -> int:
@@ -75,30 +76,36 @@ class ImageTransform:
 
     def apply(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W, 3) sRGB to (3, height, width). Thread-safe."""
-        small = self._covered(pixels) if self.fit is Fit.COVER else self._squashed(pixels)
+        if self.fit is Fit.COVER:
+            small = covered(pixels, self.edge, self.height, self.width, self.resample)
+        else:
+            small = squashed(pixels, self.height, self.width, self.resample)
         values = small.transpose(2, 0, 1) * np.array(self.scale, np.float32)[:, None, None]
         values += np.array(self.offset, np.float32)[:, None, None]
         return np.ascontiguousarray(values)
 
-    def _squashed(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return np.asarray(Image.fromarray(pixels).resize((self.width, self.height), self.resample))
 
-    def _covered(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = pixels.shape[:2]
-        short, long = min(height, width), max(height, width)
-        resized_long = int(self.edge * long / short)
-        resized = (self.edge, resized_long) if height <= width else (resized_long, self.edge)
-        top, left = (resized[0] - self.height) // 2, (resized[1] - self.width) // 2
-        image = Image.fromarray(pixels)
-        if max(resized) <= _LONGEST * self.edge:
-            whole = np.asarray(image.resize(resized[::-1], self.resample))
-            return whole[top : top + self.height, left : left + self.width]
-        # A strip of 1 x 5,000 pixels would become one of a million columns: only what stays is computed, which can
-        # differ in the last bit.
-        down, across = height / resized[0], width / resized[1]
-        box = (left * across, top * down, (left + self.width) * across, (top + self.height) * down)
-        box = (box[0], box[1], min(box[2], width), min(box[3], height))
-        return np.asarray(image.resize((self.width, self.height), self.resample, box=box))
+def squashed(pixels: NDArray[np.uint8], height: int, width: int, resample: Image.Resampling) -> NDArray[np.uint8]:
+    """(H, W, 3) to (height, width, 3), whatever that does to its proportions."""
+    return np.asarray(Image.fromarray(pixels).resize((width, height), resample))
+
+
+def covered(
+    pixels: NDArray[np.uint8], edge: int, height: int, width: int, resample: Image.Resampling
+) -> NDArray[np.uint8]:
+    """(H, W, 3) to the middle (height, width, 3) of the picture resized to a short side of `edge`."""
+    tall, wide = pixels.shape[:2]
+    short, long = min(tall, wide), max(tall, wide)
+    resized_long = int(edge * long / short)
+    resized = (edge, resized_long) if tall <= wide else (resized_long, edge)
+    top, left = (resized[0] - height) // 2, (resized[1] - width) // 2
+    if max(resized) <= _LONGEST * edge:
+        return squashed(pixels, *resized, resample)[top : top + height, left : left + width]
+    # A strip of 1 x 5,000 pixels would become one of a million columns: only what stays is computed, which can differ
+    # in the last bit.
+    down, across = tall / resized[0], wide / resized[1]
+    box = (left * across, top * down, min((left + width) * across, wide), min((top + height) * down, tall))
+    return np.asarray(Image.fromarray(pixels).resize((width, height), resample, box=box))
 
 
 def read_transform(folder: Path) -> ImageTransform:
@@ -106,61 +113,70 @@ def read_transform(folder: Path) -> ImageTransform:
 
     Raises ModelError: the file is missing or damaged, or says something that is not known here.
     """
-    config = _read(folder / CONFIG)
-    switches = _switches(config)
-    if switches["do_pad"]:
+    config = read_known(folder, also=_OF_SHAPE)
+    if _switch(config, "do_pad", default=False):
         raise _unknown('"do_pad": pictures that are not all of one shape')
-    if not switches["do_resize"]:
-        raise _unknown('"do_resize": false, which leaves pictures of any shape')
-    fit, height, width, edge = _shape(config, crop=switches["do_center_crop"])
-    factor = _number(config, "rescale_factor", 1 / 255) if switches["do_rescale"] else 1.0
-    mean = _triple(config, "image_mean") if switches["do_normalize"] else (0.0, 0.0, 0.0)
-    std = _triple(config, "image_std") if switches["do_normalize"] else (1.0, 1.0, 1.0)
-    if 0 in std:
-        raise _unknown('"image_std" with a zero')
+    kind = config.get("image_processor_type", config.get("feature_extractor_type"))
+    crop = _switch(config, "do_center_crop", default=kind in _CROPS_BY_DEFAULT)
+    fit, height, width, edge = _shape(config, crop=crop)
+    factor, mean, std = normalisation(config)
     return ImageTransform(
         fit=fit,
         height=height,
         width=width,
         edge=edge,
-        resample=_resampling(config),
+        resample=resampling(config),
         scale=(factor / std[0], factor / std[1], factor / std[2]),
         offset=(-mean[0] / std[0], -mean[1] / std[1], -mean[2] / std[2]),
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{file} cannot be read, and without it nobody knows how to prepare a picture.",
-            f"`reverie models pull {file.parent.name}` fetches the model afresh.",
-        ) from error
-    if not isinstance(config, dict):
-        raise _unknown("no settings")
+def read_known(folder: Path, *, also: frozenset[str]) -> dict[str, Any]:
+    """The settings in `folder`, all of them known: to this module, or to the caller, who then minds those in `also`.
+
+    Raises ModelError: the file is missing or damaged, or says something that is not known.
+    """
     # A processor that was saved as a whole lists the settings that it leaves open as null.
-    stated = {key: value for key, value in config.items() if value is not None}
-    for key, value in stated.items():
-        if key in _SWITCHES or key in _VALUES:
-            continue
-        if key not in _INERT or not _harmless(_INERT[key], value):
+    config = {key: value for key, value in read_settings(folder, CONFIG).items() if value is not None}
+    for key, value in config.items():
+        if key not in _USED | _INERT | also and (key, value) != ("data_format", "channels_first"):
             raise _unknown(f'"{key}": {json.dumps(value)}')
-    return stated
+    if not _switch(config, "do_resize", default=True):
+        raise _unknown('"do_resize": false, which leaves pictures of any shape')
+    return config
 
 
-def _harmless(values: frozenset[Any] | None, value: object) -> bool:
-    return values is None or (isinstance(value, str | bool) and value in values)
+def normalisation(config: Mapping[str, Any]) -> tuple[float, Triple, Triple]:
+    """The factor, mean and standard deviation: the result is `(pixel * factor - mean) / std`. Raises ModelError."""
+    factor = _number(config, "rescale_factor", 1 / 255) if _switch(config, "do_rescale", default=True) else 1.0
+    if not _switch(config, "do_normalize", default=True):
+        return factor, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    mean, std = _triple(config, "image_mean"), _triple(config, "image_std")
+    if 0 in std:
+        raise _unknown('"image_std" with a zero')
+    return factor, mean, std
 
 
-def _switches(config: Mapping[str, Any]) -> dict[str, bool]:
-    kind = config.get("image_processor_type", config.get("feature_extractor_type"))
-    defaults = {**_SWITCHES, "do_center_crop": kind in _CROPS_BY_DEFAULT}
-    switches = {key: config.get(key, default) for key, default in defaults.items()}
-    for key, value in switches.items():
-        if not isinstance(value, bool):
-            raise _unknown(f'"{key}": {json.dumps(value)}')
-    return switches
+def resampling(config: Mapping[str, Any], default: Image.Resampling | None = None) -> Image.Resampling:
+    """The filter; `default` where none is named. Raises ModelError."""
+    code = config.get("resample", default)
+    if not isinstance(code, int) or code not in set(Image.Resampling):
+        raise _unknown(f'"resample": {json.dumps(code)}')
+    return Image.Resampling(code)
+
+
+def pixels_of(value: object, key: str) -> int:
+    """A number of pixels. Raises ModelError if it is none."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 14:
+        raise _unknown(f'"{key}": {json.dumps(value)}')
+    return value
+
+
+def _switch(config: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    value = config.get(key, default)
+    if not isinstance(value, bool):
+        raise _unknown(f'"{key}": {json.dumps(value)}')
+    return value
 
 
 def _shape(config: Mapping[str, Any], *, crop: bool) -> tuple[Fit, int, int, int]:
@@ -169,34 +185,21 @@ def _shape(config: Mapping[str, Any], *, crop: bool) -> tuple[Fit, int, int, int
     if isinstance(size, Mapping) and set(size) == {"height", "width"}:
         if crop:
             raise _unknown("a centre crop of pictures that are already of one shape")
-        height, width = _pixels(size["height"], "size"), _pixels(size["width"], "size")
+        height, width = pixels_of(size["height"], "size"), pixels_of(size["width"], "size")
         return Fit.SQUASH, height, width, min(height, width)
-    edge = _pixels(
+    edge = pixels_of(
         size["shortest_edge"] if isinstance(size, Mapping) and set(size) == {"shortest_edge"} else size, "size"
     )
     if not crop:
         raise _unknown("a short side of fixed length without a centre crop")
     cut = config.get("crop_size", edge)
     if isinstance(cut, Mapping) and set(cut) == {"height", "width"}:
-        height, width = _pixels(cut["height"], "crop_size"), _pixels(cut["width"], "crop_size")
+        height, width = pixels_of(cut["height"], "crop_size"), pixels_of(cut["width"], "crop_size")
     else:
-        height = width = _pixels(cut, "crop_size")
+        height = width = pixels_of(cut, "crop_size")
     if max(height, width) > edge:
         raise _unknown("a centre crop that is larger than the resized picture")
     return Fit.COVER, height, width, edge
-
-
-def _pixels(value: object, key: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 14:
-        raise _unknown(f'"{key}": {json.dumps(value)}')
-    return value
-
-
-def _resampling(config: Mapping[str, Any]) -> Image.Resampling:
-    code = config.get("resample")
-    if not isinstance(code, int) or code not in set(Image.Resampling):
-        raise _unknown(f'"resample": {json.dumps(code)}')
-    return Image.Resampling(code)
 
 
 def _number(config: Mapping[str, Any], key: str, default: float) -> float:
@@ -206,7 +209,7 @@ def _number(config: Mapping[str, Any], key: str, default: float) -> float:
     return float(value)
 
 
-def _triple(config: Mapping[str, Any], key: str) -> tuple[float, float, float]:
+def _triple(config: Mapping[str, Any], key: str) -> Triple:
     value = config.get(key)
     if not isinstance(value, list) or len(value) != 3 or not all(isinstance(one, int | float) for one in value):
         raise _unknown(f'"{key}": {json.dumps(value)}')

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ from indexer.models.store import Store
 from indexer.runtime.artifacts import key_of
 from indexer.runtime.network import NetworkRef
 
+CONFIG = "config.json"
+_UNUSED = frozenset({"n/a", ""})
+"""COCO numbers its 80 classes up to 90; DETR's list fills the gaps with "N/A"."""
+
 
 def installed_network(factory: str, entry: ModelEntry, resources: Resources, *arguments: str) -> NetworkRef:
     """`factory` called with the name of an installed model, its folder, a key that stands for its weights, and
@@ -22,6 +28,23 @@ def installed_network(factory: str, entry: ModelEntry, resources: Resources, *ar
     folder, files = store.verified(entry), store.manifest(entry).files
     key = key_of(*(f"{path} {files[path].sha256}" for path in sorted(files)))
     return NetworkRef(factory, (entry.name, str(folder), key, *arguments))
+
+
+def read_settings(folder: Path, name: str) -> Mapping[str, Any]:
+    """A JSON object of a model's folder. Raises ModelError if it cannot be read."""
+    try:
+        settings = json.loads((folder / name).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / name} cannot be read: {error}.", f"Pull the model {folder.name} again.") from error
+    if not isinstance(settings, dict):
+        raise ModelError(f"{folder / name} is not a JSON object.", f"Pull the model {folder.name} again.")
+    return settings
+
+
+def class_names(folder: Path) -> dict[int, str]:
+    """Class number to its name in lower case, from `config.json`. Classes that the data set never used are left out."""
+    names = read_settings(folder, CONFIG).get("id2label") or {}
+    return {int(number): str(name).lower() for number, name in names.items() if str(name).lower() not in _UNUSED}
 
 
 def code_version() -> str:

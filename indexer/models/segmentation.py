@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.models.canvas import Canvas, canvas_of, class_names
+from indexer.models.canvas import Canvas, canvas_of
 from indexer.models.cut_out import encode_cut_out, shrunk, subject_of, things_of
 from indexer.models.listing import ModelEntry, stage_revision
-from indexer.models.pretrained import code_version, installed_network, load_model, load_processor
+from indexer.models.pretrained import class_names, code_version, installed_network, load_model, load_processor
 from indexer.models.resources import Resources
 from indexer.models.served import ServedNetwork
 from indexer.models.store import Store

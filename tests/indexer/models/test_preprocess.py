@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import transformers
 from numpy.typing import NDArray
+from PIL import Image
 
 from config.errors import ModelError
+from indexer.models.canvas import canvas_of
 from indexer.models.preprocess import CONFIG, Fit, read_transform
 
 Read = Callable[[str], NDArray[np.uint8]]
@@ -136,6 +138,17 @@ def test_a_setting_that_is_not_known_is_an_error_and_named(tmp_path: Path, chang
     with pytest.raises(ModelError, match=named) as caught:
         read_transform(write(tmp_path, {**SIGLIP, **changes}))
     assert caught.value.remedy
+
+
+def test_a_canvas_has_its_own_size_but_takes_no_other_setting_that_is_not_known(tmp_path: Path) -> None:
+    of_size = {"size": 80, "max_size": 133, "do_pad": True, "pad_size": {"height": 99, "width": 99}}
+    annotations = {"format": "coco_detection", "do_reduce_labels": True}
+    config = {**SIGLIP, **of_size, **annotations, "resample": None}
+    canvas = canvas_of(write(tmp_path, config))
+    assert (canvas.side, canvas.resample) == (80, Image.Resampling.BILINEAR)
+    for unknown in ({"do_flip_channel_order": True}, {"size": {"longest_edge": 80}}, {"image_mean": None}):
+        with pytest.raises(ModelError, match=next(iter(unknown))):
+            canvas_of(write(tmp_path, {**config, **unknown}))
 
 
 def test_a_missing_or_damaged_file_names_the_way_out(tmp_path: Path) -> None:
