@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import msgspec
 
 from config.errors import ModelError
 from indexer.models.listing import ModelEntry
-from indexer.runtime.artifacts import MANIFEST, sha256_of
+from indexer.runtime.artifacts import MANIFEST, sha256_of, sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +148,13 @@ class Store:
                 path.unlink()
         (workplace / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         for path in (*workplace.rglob("*"), workplace):
-            _sync(path)
+            sync(path)
         target = self.folder(entry)
         if target.exists():
             # A kill between these two leaves no model, and a workplace from which the next pull takes every file.
             shutil.rmtree(target)
         workplace.rename(target)
-        _sync(self._folder)
+        sync(self._folder)
 
     def _damaged(self, entry: ModelEntry, reason: str) -> ModelError:
         return ModelError(
@@ -177,11 +176,3 @@ def _deviation(entry: ModelEntry, manifest: Manifest) -> str | None:
         if file.sha256 not in (None, stored.sha256) or file.size not in (None, stored.size):
             return f"with another {file.path}"
     return None
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -39,6 +39,15 @@ def key_of(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
+def sync(path: Path) -> None:
+    """Have a file, or the names in a directory, on the disk before what comes next. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 class ArtifactCache:
     """A directory of artefacts. It may be deleted at any time: everything in it can be built again."""
 
@@ -87,9 +96,9 @@ class ArtifactCache:
             files = {path.name: sha256_of(path) for path in sorted(workplace.iterdir())}
             (workplace / MANIFEST).write_text(json.dumps(files, indent=1))
             for path in (*workplace.iterdir(), workplace):
-                _sync(path)
+                sync(path)
             workplace.rename(target)
-            _sync(self._directory)
+            sync(self._directory)
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
 
@@ -139,11 +148,3 @@ def _is_intact(directory: Path) -> bool:
         return bool(files) and all(sha256_of(directory / name) == checksum for name, checksum in files.items())
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
