@@ -6,6 +6,7 @@ serve. What they share with the CPU (`TorchEngine`, the choice, the child build,
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 from pathlib import Path
@@ -39,6 +40,7 @@ class CudaFp32:
     precision = "fp32"
     autocast: str | None = None
     """The dtype of mixed precision."""
+    compiled = False
 
     def availability(self, resources: Resources) -> Refusal | None:
         """Needs a GPU, its driver, and a PyTorch with CUDA."""
@@ -65,12 +67,19 @@ class CudaFp32:
 
         limit_memory(resources)
         torch.backends.cudnn.benchmark = resources.policy.cudnn_benchmark
+        runtime, compiled = f"PyTorch {torch.__version__}", None
+        if self.compiled:
+            # Compiled kernels are code: the compiler's own default is a folder under /tmp with a known name.
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(resources.model_cache / "engines" / "inductor")
+            runtime += ", compiled"
+            compiled = functools.partial(torch.compile, mode="reduce-overhead", dynamic=False)
         return TorchEngine(
             network.load(),
-            info=gpu_info(f"PyTorch {torch.__version__}", self.precision, resources),
+            info=gpu_info(runtime, self.precision, resources),
             device=device_of(resources),
             autocast=self.autocast,
             channels_last=True,
+            compiled=compiled,
         )
 
 
@@ -105,28 +114,14 @@ class CudaBf16(CudaFp16):
 
 
 class CudaCompiled(CudaFp16):
-    """Mixed precision, compiled by torch.compile with CUDA graphs (mode "reduce-overhead")."""
+    """Mixed precision, compiled by torch.compile with CUDA graphs (mode "reduce-overhead").
+
+    Compiling comes with the first batch of each size, from a cache after the first time.
+    """
 
     name = "cuda-compiled-fp16"
     title = "CUDA fp16 compiled"
-
-    def open(self, network: Network, directory: Path, *, resources: Resources) -> Engine:
-        """Load the weights; compiling follows with the first batch of each size, from a cache after the first time."""
-        del directory
-        import torch  # noqa: PLC0415 - the service must not load it
-
-        limit_memory(resources)
-        # Compiled kernels are code: the compiler's own default is a folder under /tmp with a known name.
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(resources.model_cache / "engines" / "inductor")
-        torch.backends.cudnn.benchmark = resources.policy.cudnn_benchmark
-        return TorchEngine(
-            network.load(),
-            info=gpu_info(f"PyTorch {torch.__version__}, compiled", self.precision, resources),
-            device=device_of(resources),
-            autocast=self.autocast,
-            channels_last=True,
-            compiled=lambda module: torch.compile(module, mode="reduce-overhead", dynamic=False),
-        )
+    compiled = True
 
 
 def missing_gpu(resources: Resources) -> tuple[str, str] | None:
