@@ -81,13 +81,6 @@ def all_runtimes() -> tuple[Runtime, ...]:
     )
 
 
-def light_runtimes() -> tuple[Runtime, ...]:
-    """Those that run without PyTorch in the process: only the build child loads it. The reference is not among them."""
-    from indexer.runtime import onnx_cpu  # noqa: PLC0415 - it imports this module
-
-    return (onnx_cpu.OnnxInt8(), onnx_cpu.OnnxFp32())
-
-
 @functools.cache
 def processor_name() -> str:
     """The processor, for cache keys: what was measured on one says little about another."""

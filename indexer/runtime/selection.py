@@ -44,7 +44,7 @@ def obtain_engine(
     """The engine of a network, ready to run.
 
     `samples` is called only if something must be built. `runtimes`: the preferred first; without the reference among
-    them (`light_runtimes`) nothing serves until one of them has passed, and this call waits for it.
+    them nothing serves until one of them has passed, and this call waits for it.
     Raises ModelError if nothing can serve.
     """
     return EngineSlot(

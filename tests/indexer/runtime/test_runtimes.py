@@ -19,7 +19,7 @@ from indexer.runtime.engines import EngineInfo
 from indexer.runtime.failures import device_errors
 from indexer.runtime.gate import judge
 from indexer.runtime.network import NetworkRef
-from indexer.runtime.runtimes import Runtime, all_runtimes, light_runtimes, merged, path_of, resolve
+from indexer.runtime.runtimes import Runtime, all_runtimes, merged, path_of, resolve
 from indexer.runtime.samples import GateSamples, gate_samples
 from indexer.runtime.torch_cpu import REFERENCE
 from indexer.runtime.torch_engine import TorchEngine
@@ -48,7 +48,6 @@ def test_the_reference_comes_last_and_every_runtime_is_found_again_by_its_path()
     assert len({runtime.name for runtime in runtimes}) == len(runtimes)
     for runtime in runtimes:
         assert type(resolve(path_of(runtime))) is type(runtime)
-    assert {runtime.name for runtime in light_runtimes()} == {"onnxruntime-fp32", "onnxruntime-int8"}
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -176,12 +175,12 @@ import sys
 from pathlib import Path
 import numpy as np
 from indexer.models.resources import Resources
-from indexer.runtime.runtimes import light_runtimes
+from indexer.runtime.onnx_cpu import OnnxFp32, OnnxInt8
 from indexer.runtime.selection import obtain_engine
 from tests.indexer.runtime.planted import tiny_network
 folder = Path(sys.argv[1])
 resources = Resources(models=folder, model_cache=folder, config_folders=(), thumbnails=folder, threads=1)
-for runtime in light_runtimes():
+for runtime in (OnnxInt8(), OnnxFp32()):
     assert runtime.availability(resources) is None and runtime.recipe(resources)
 engine = runtime.open(tiny_network("plain"), folder, resources=resources)
 assert engine(np.zeros((1, 3, 32, 32), np.float32))[0].shape == (1, 48)
