@@ -5,6 +5,7 @@ The command line imports this at every start, so nothing heavy may be imported h
 
 from __future__ import annotations
 
+import contextlib
 import http
 import http.client
 import json
@@ -35,11 +36,7 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(str(self._path))
-        except OSError:
-            self.sock.close()
-            raise
+        self.sock.connect(str(self._path))
 
 
 class Client:
@@ -64,36 +61,52 @@ class Client:
         query = urlencode(
             {name: value for name, value in (parameters or {}).items() if value is not None}, errors="surrogateescape"
         )
-        return self._read(self._request("GET", f"{route}?{query}" if query else route, None))
+        return self._read("GET", f"{route}?{query}" if query else route, None)
 
     def post(self, route: str, body: Json) -> Json:
         """POST a JSON object, read one back. Raises as `get` does."""
-        return self._read(self._request("POST", route, body))
+        return self._read("POST", route, body)
 
     def stream(self, route: str, body: Json) -> Iterator[Json]:
-        """POST a JSON object and read the answer's lines, a JSON object each, as they come. Raises as `get` does."""
-        response = self._request("POST", route, body)
-        if response.status != http.HTTPStatus.OK:
-            self._read(response)
-        try:
-            with response:
-                for line in response:
-                    if line.strip():
-                        message: Json = json.loads(line)
-                        if "error" in message:
-                            raise _remote(message["error"])
-                        yield message
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _broken(error) from error
+        """POST a JSON object and read the answer's lines, a JSON object each, as they come.
 
-    def _request(self, method: str, route: str, body: Json | None) -> http.client.HTTPResponse:
-        connection = _UnixConnection(self._path, self._timeout)
-        headers = {"Connection": "close"}  # the response then closes the socket once it has been read
+        Raises as `get` does; also where the last line does not say "done": http.client takes a service that hangs up
+        between two lines for one that has said everything.
+        """
+        with self._ask("POST", route, body) as response:
+            state = None
+            for line in response:
+                if line.strip():
+                    message: Json = json.loads(line)
+                    if "error" in message:
+                        raise _remote(message["error"])
+                    state = message.get("state")
+                    yield message
+            if state != "done":
+                raise ConnectionError("it hung up before the end")
+
+    def _read(self, method: str, route: str, body: Json | None) -> Json:
+        with self._ask(method, route, body) as response:
+            answer: Json = json.loads(response.read())
+        return answer
+
+    @contextlib.contextmanager
+    def _ask(self, method: str, route: str, body: Json | None) -> Iterator[http.client.HTTPResponse]:
+        """A good answer, to be read while the context lasts.
+
+        http.client leaves the socket open when sending or the answer's head fails, and when the service would keep the
+        connection: so it is closed here, whatever happens.
+        """
+        headers = {"Connection": "close"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            connection.request(method, route, None if body is None else json.dumps(body), headers)
-            return connection.getresponse()
+            with contextlib.closing(_UnixConnection(self._path, self._timeout)) as connection:
+                connection.request(method, route, None if body is None else json.dumps(body), headers)
+                with connection.getresponse() as response:
+                    if response.status != http.HTTPStatus.OK:
+                        raise _remote(json.loads(response.read()).get("error", {}))
+                    yield response
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise NoService(
                 "No Reverie service is running for this library.", "Start one with `reverie run`."
@@ -103,18 +116,8 @@ class Client:
                 f"You may not talk to the service at {self._path}.",
                 "Ask its owner to add you to the socket's group (`sudo usermod -aG reverie $USER`, then log in again).",
             ) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise _broken(error) from error
-
-    def _read(self, response: http.client.HTTPResponse) -> Json:
-        try:
-            with response:
-                answer: Json = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _broken(error) from error
-        if response.status != http.HTTPStatus.OK:
-            raise _remote(answer.get("error", {}))
-        return answer
 
 
 def _remote(error: Json) -> ReverieError:
