@@ -33,16 +33,24 @@ def view_of(pixels: NDArray[np.uint8]) -> View:
     return View(pixels, width, height, MediaInfo(kind=Kind.PHOTO, format="JPEG", width=width, height=height))
 
 
-def shares_by_the_makers(folder: Path, picture: NDArray[np.uint8]) -> dict[str, float]:
-    """Each class's share of the area, by transformers' own processor and map."""
+def classes_by_the_makers(folder: Path, picture: NDArray[np.uint8], *, whole: bool) -> NDArray[np.int64]:
+    """The map of classes by transformers' own processor and model; `whole`: for each pixel of the picture (H, W)."""
     processor = tiny_tasks.transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
     model = tiny_tasks.transformers.AutoModelForSemanticSegmentation.from_pretrained(
         folder, local_files_only=True
     ).eval()
     with torch.inference_mode():
         outputs = model(**processor(images=picture, return_tensors="pt"))
-    (classes,) = processor.post_process_semantic_segmentation(outputs)
-    counts = np.bincount(classes.numpy().ravel(), minlength=4) / classes.numel()
+    sizes = [picture.shape[:2]] if whole else None
+    (classes,) = processor.post_process_semantic_segmentation(outputs, target_sizes=sizes)
+    found: NDArray[np.int64] = classes.numpy()
+    return found
+
+
+def shares_by_the_makers(folder: Path, picture: NDArray[np.uint8]) -> dict[str, float]:
+    """Each class's share of the area, as coarse as the network sees it."""
+    classes = classes_by_the_makers(folder, picture, whole=False)
+    counts = np.bincount(classes.ravel(), minlength=4) / classes.size
     return {tiny_tasks.CITYSCAPE[number]: float(count) for number, count in enumerate(counts)}
 
 
@@ -70,7 +78,7 @@ def test_the_subject_is_cut_out_where_the_makers_see_it(folder: Path, tmp_path: 
         [findings] = stage.analyse([stage.prepare(view_of(photo))])
     finally:
         stage.close()
-    people = classes_by_the_makers(folder, photo) == 0
+    people = classes_by_the_makers(folder, photo, whole=True) == 0
     assert 0.1 < people.mean() < 0.9, "the tiny network does not tell one from the other"
     assert findings.cut_out is not None
     with Image.open(io.BytesIO(findings.cut_out)) as cut_out:
@@ -82,19 +90,6 @@ def test_the_subject_is_cut_out_where_the_makers_see_it(folder: Path, tmp_path: 
     seen = people[top : top + height, left : left + width]
     assert (seen[alpha > 250]).mean() > 0.95
     assert (alpha > 127).sum() > 0.5 * people.sum()
-
-
-def classes_by_the_makers(folder: Path, picture: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The class of each pixel (H, W), by transformers' own processor and map."""
-    processor = tiny_tasks.transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-    model = tiny_tasks.transformers.AutoModelForSemanticSegmentation.from_pretrained(
-        folder, local_files_only=True
-    ).eval()
-    with torch.inference_mode():
-        outputs = model(**processor(images=picture, return_tensors="pt"))
-    (classes,) = processor.post_process_semantic_segmentation(outputs, target_sizes=[picture.shape[:2]])
-    found: NDArray[np.int64] = classes.numpy()
-    return found
 
 
 def place_of(part: NDArray[np.uint8], seen: NDArray[np.bool_], whole: NDArray[np.uint8]) -> tuple[int, int]:
