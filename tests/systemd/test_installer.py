@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -87,16 +88,15 @@ def test_the_machines_service_needs_root(monkeypatch: pytest.MonkeyPatch) -> Non
     assert raised.value.remedy == "Run `sudo '/opt/re verie/bin/reverie' service install`, or use --user."
 
 
-def test_what_the_services_user_cannot_reach_is_said(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    photos = tmp_path / "ada" / "photos"
-    photos.mkdir(parents=True)
-    assert installer.closed_to_others(photos) is None
-    photos.parent.chmod(0o750)
-    plan = installer.system_install(PROGRAM, [photos], gpu=False)
-    assert any(f"cannot read {photos.parent}:" in advice for advice in plan.advice)
+def test_what_the_services_user_cannot_reach_is_said() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is in folders that are closed to others
+        Path(folder).chmod(0o755)
+        photos = Path(folder, "ada", "photos")
+        photos.mkdir(parents=True)
+        assert installer.closed_to_others(photos) is None
+        photos.parent.chmod(0o750)
+        plan = installer.system_install(PROGRAM, [photos], gpu=False)
+        assert any(f"cannot read {photos.parent}:" in advice for advice in plan.advice)
 
 
 def test_a_path_systemd_cannot_hold_is_refused() -> None:
