@@ -27,22 +27,22 @@ from watchdog.observers.inotify_c import (
 
 from daemon.hints import Hint
 from daemon.ignore import IgnoreRules
-from daemon.scan import photos_of_sidecar
+from daemon.scan import media_of_sidecar
 from daemon.tree import walk
-from indexer.media.formats import is_photo, is_sidecar
+from indexer.media.formats import is_media, is_sidecar
 
 logger = logging.getLogger(__name__)
 
 _APPEARED = InotifyConstants.IN_CREATE | InotifyConstants.IN_MOVED_TO
 _GONE = InotifyConstants.IN_DELETE | InotifyConstants.IN_MOVED_FROM
 _SELF_GONE = InotifyConstants.IN_DELETE_SELF | InotifyConstants.IN_MOVE_SELF
-# No opening, reading or closing after reading: indexing a photo must not look like a change of it.
+# No opening, reading or closing after reading: indexing a file must not look like a change of it.
 _MASK = Mask(
     _APPEARED
     | _GONE
     | _SELF_GONE
     | InotifyConstants.IN_MODIFY
-    | InotifyConstants.IN_ATTRIB  # a photo that could not be read may become readable
+    | InotifyConstants.IN_ATTRIB  # a file that could not be read may become readable
     | InotifyConstants.IN_CLOSE_WRITE
     | InotifyConstants.IN_ONLYDIR
     | InotifyConstants.IN_EXCL_UNLINK
@@ -164,16 +164,16 @@ class FolderWatch:
     def _tell(self, mask: int, path: str) -> None:
         if mask & InotifyConstants.IN_ISDIR or path in self._by_path:
             self._tell_folder(mask, path)
-        elif is_photo(path):
+        elif is_media(path):
             if not self._rules.skips_file(path[self._skip :]):
                 written = bool(mask & InotifyConstants.IN_MODIFY)
                 closed = bool(mask & InotifyConstants.IN_CLOSE_WRITE)
                 renamed = bool(mask & InotifyConstants.IN_MOVED_TO)
                 self._notify(Hint("file", self._root, path, renamed, written if written or closed else None))
         elif is_sidecar(path):
-            for photo in photos_of_sidecar(path):
-                if not self._rules.skips_file(photo[self._skip :]):
-                    self._notify(Hint("file", self._root, photo))
+            for media in media_of_sidecar(path):
+                if not self._rules.skips_file(media[self._skip :]):
+                    self._notify(Hint("file", self._root, media))
         elif mask & _APPEARED and os.path.isdir(path):  # a symbolic link to a folder
             self._tell_folder(mask, path)
 

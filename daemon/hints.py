@@ -13,7 +13,7 @@ class Hint:
     """ "Look here." Never more: the path may be new, changed, gone, or not have changed at all."""
 
     kind: HintKind
-    """"file": look at the photo `path`. "folder": scan at and below `path`. "rescan": scan the whole root."""
+    """"file": look at the media file `path`. "folder": scan at and below `path`. "rescan": scan the whole root."""
     root: str
     path: str | None = None
     """None for "rescan"."""

@@ -1,4 +1,4 @@
-"""Give files their identity: the SHA-256 of their content, computed once, off the indexing thread."""
+"""Give files their identity, the SHA-256 of their content, and their kind: once, off the indexing thread."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import stat as stat_module
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+from indexer.media.formats import HEAD, kind_of
 from indexer.records import Kind
 from search.catalog import Catalog, FileStat
 
@@ -43,7 +44,7 @@ class Identifier:
         self._identified = identified
         self._refused = refused
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identify")
-        self._hashing: dict[str, tuple[FileStat, Future[bytes]]] = {}
+        self._hashing: dict[str, tuple[FileStat, Future[tuple[bytes, Kind]]]] = {}
         self._stale: dict[str, tuple[int, int, int]] = {}
 
     def step(self) -> bool:
@@ -54,7 +55,7 @@ class Identifier:
                 continue
             del self._hashing[path]
             try:
-                hashed.append((stat, future.result(), Kind.PHOTO))
+                hashed.append((stat, *future.result()))
             except _Changed:
                 self._stale[path] = stat.signature
                 self._look_again(path)
@@ -71,7 +72,7 @@ class Identifier:
                 if stat.path in self._hashing or self._stale.get(stat.path) == stat.signature:
                     continue  # known to have changed: wait until it has settled and the catalog knows its new look
                 self._stale.pop(stat.path, None)
-                self._hashing[stat.path] = stat, self._pool.submit(content_hash, stat)
+                self._hashing[stat.path] = stat, self._pool.submit(identity_of, stat)
         return bool(hashed or self._hashing)
 
     def wait(self, seconds: float) -> None:
@@ -100,8 +101,8 @@ class _Changed(Exception):
     """The file is not the one that was seen."""
 
 
-def content_hash(expected: FileStat) -> bytes:
-    """SHA-256 (FIPS 180-4) of a file, 32 bytes.
+def identity_of(expected: FileStat) -> tuple[bytes, Kind]:
+    """SHA-256 (FIPS 180-4) of a file, 32 bytes, and what the file probably is.
 
     Raises:
         _Changed: the file went away or changed before or while it was read.
@@ -116,12 +117,13 @@ def content_hash(expected: FileStat) -> bytes:
         if not _same(os.fstat(descriptor), expected):
             raise _Changed
         with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+            kind = kind_of(expected.path, os.pread(descriptor, HEAD, 0))
             digest = hashlib.file_digest(file, "sha256").digest()
         if not _same(os.fstat(descriptor), expected):
             raise _Changed
     finally:
         os.close(descriptor)
-    return digest
+    return digest, kind
 
 
 def _same(now: os.stat_result, expected: FileStat) -> bool:

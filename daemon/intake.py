@@ -20,14 +20,14 @@ from daemon.identify import note_odd_name
 from daemon.ignore import IgnoreRules
 from daemon.scan import Scan, compare, look, scan_root
 from daemon.settle import SettleTracker
-from indexer.media.formats import is_photo
+from indexer.media.formats import is_media
 from search.catalog import Catalog, FileStat
 
 logger = logging.getLogger(__name__)
 
 
 class NoSuchPath(ReverieError):
-    """A path that was to be indexed is not there, or is not a photo or a folder."""
+    """A path that was to be indexed is not there, or is not a media file or a folder."""
 
     exit_status = 2
 
@@ -134,14 +134,14 @@ class Intake:
             return self._tracker.next_due()
 
     def _scan_file(self, path: str) -> None:
-        if not is_photo(path):
-            raise NoSuchPath(f"{path} is not a photo.", "Name photos, or folders that hold some.")
+        if not is_media(path):
+            raise NoSuchPath(f"{path} is not a photo, video or sound.", "Name such files, or folders that hold some.")
         try:
             stat = look(path)
         except OSError as error:
             raise NoSuchPath(f"{path} cannot be read: {error.strerror}.", "Check who may read it.") from error
         if stat is None:
-            raise NoSuchPath(f"{path} is not a photo but a pipe, a device or a broken link.", "Name another file.")
+            raise NoSuchPath(f"{path} is not a file but a pipe, a device or a broken link.", "Name another file.")
         known = self._catalog.known_files(path).get(path)
         if known is None or known.missing_since is not None or _signature(known) != _signature(stat):
             self._observe(path)

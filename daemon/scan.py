@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from daemon.ignore import IgnoreRules
 from daemon.tree import Folder, walk
-from indexer.media.formats import PHOTO_SUFFIXES, is_photo, is_sidecar, sidecars_of
+from indexer.media.formats import MEDIA_SUFFIXES, is_media, is_sidecar, sidecars_of
 from search.catalog import FileStat, KnownFile
 
 MANY = 100
-"""A root that is empty while more than this many photos are known in it is taken for a disk that is not mounted."""
+"""A root that is empty while more than this many files are known in it is taken for a disk that is not mounted."""
 
 
 @dataclass(slots=True)
@@ -24,7 +24,7 @@ class Scan:
     below: str
     """The folder that was looked at: the root itself, or one below it."""
     files: dict[str, FileStat] = field(default_factory=dict)
-    """Every photo the rules let in, by path."""
+    """Every media file the rules let in, by path."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders and files that are there and cannot be looked at, with the system's reason."""
     devices: set[int] = field(default_factory=set)
@@ -55,9 +55,9 @@ class Changes:
 
 
 def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
-    """Look at every photo below a root, without opening any.
+    """Look at every media file below a root, without opening any.
 
-    Folders are walked as `daemon.tree.walk` says (symbolic links, loops). A symbolic link to a photo is a path of its
+    Folders are walked as `daemon.tree.walk` says (symbolic links, loops). A symbolic link to a file is a path of its
     own, with the size, times and inode of its target; a dangling one is unreadable. Hard links are just two paths.
     Devices, sockets and pipes never enter, whatever their name.
 
@@ -83,7 +83,7 @@ def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
 
 
 def look(path: str) -> FileStat | None:
-    """One photo as it is now, with its sidecar; None if it is gone or no regular file.
+    """One media file as it is now, with its sidecar; None if it is gone or no regular file.
 
     Raises:
         OSError: it is there, or may be, and cannot be looked at.
@@ -97,11 +97,11 @@ def look(path: str) -> FileStat | None:
     return FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *_find_sidecar(path))
 
 
-def photos_of_sidecar(path: str) -> list[str]:
-    """The photos there are that a sidecar may belong to: a.jpg for a.jpg.xmp; a.jpg, a.cr2, ... for a.xmp."""
+def media_of_sidecar(path: str) -> list[str]:
+    """The media files there are that a sidecar may belong to: a.jpg for a.jpg.xmp; a.jpg, a.cr2, ... for a.xmp."""
     stem = os.path.splitext(path)[0]
     candidates = (
-        [stem] if is_photo(stem) else [stem + end for suffix in PHOTO_SUFFIXES for end in (suffix, suffix.upper())]
+        [stem] if is_media(stem) else [stem + end for suffix in MEDIA_SUFFIXES for end in (suffix, suffix.upper())]
     )
     return [candidate for candidate in candidates if os.path.lexists(candidate)]
 
@@ -112,12 +112,12 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
     "A vanished root is an unmounted disk, not a mass deletion": the root has *vanished*, and nothing is compared, if
 
     - it does not exist, is no folder or cannot be read; or
-    - it is entirely empty while more than `MANY` photos are known in it.
+    - it is entirely empty while more than `MANY` files are known in it.
 
-    Otherwise a known photo that was not seen is *missing*, but *protected* if
+    Otherwise a known file that was not seen is *missing*, but *protected* if
 
     - it is, or lies in, something unreadable; or
-    - the filesystem it was on is not there: no folder on that device was walked, and no known photo of that device
+    - the filesystem it was on is not there: no folder on that device was walked, and no known file of that device
       is still at its place with its inode. (Device numbers may change when a disk is mounted again, so a new number
       alone means nothing.) This covers disks mounted at the root and anywhere below it, also when something has been
       copied into the empty mount point meanwhile.
@@ -127,7 +127,7 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
         return _vanished(f"The folder {scan.root} cannot be read: {scan.absent}.", live)
     if scan.empty and len(live) > MANY:
         return _vanished(
-            f"The folder {scan.root} is empty, but {len(live)} photos are known in it: its disk seems not mounted.",
+            f"The folder {scan.root} is empty, but {len(live)} files are known in it: its disk seems not mounted.",
             live,
         )
     changed = []
@@ -187,17 +187,17 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
     if folder.error is not None:
         scan.unreadable[folder.path] = _why(folder.error)
     skip = len(scan.root.rstrip("/")) + 1
-    photos: list[os.DirEntry[str]] = []
+    media: list[os.DirEntry[str]] = []
     sidecars: set[str] = set()
     for entry in folder.files:
-        if is_photo(entry.name):
+        if is_media(entry.name):
             if not rules.skips_file(entry.path[skip:]):
-                photos.append(entry)
+                media.append(entry)
         elif is_sidecar(entry.name):
             sidecars.add(entry.path)
         elif entry.is_symlink() and not os.path.exists(entry.path):
             scan.unreadable[entry.path] = "the link leads nowhere"  # perhaps to a folder on an unmounted disk
-    for entry in photos:
+    for entry in media:
         path = entry.path
         try:
             status = entry.stat()
@@ -214,7 +214,7 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
 
 
 def _find_sidecar(path: str, sidecars: Collection[str] | None = None) -> tuple[str | None, int | None]:
-    """Path and mtime (ns) of a photo's sidecar. `sidecars`: the only ones that can be there, if that is known."""
+    """Path and mtime (ns) of a media file's sidecar. `sidecars`: the only ones that can be there, if that is known."""
     for candidate in sidecars_of(path):
         if sidecars is None or candidate in sidecars:
             try:

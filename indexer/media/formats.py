@@ -1,4 +1,4 @@
-"""Which files are photos: by name for the watcher, by content for the decoder."""
+"""Which files are photos, videos and sounds: by name for the watcher, by content for the decoders."""
 
 from __future__ import annotations
 
@@ -11,17 +11,33 @@ from typing import Final
 from PIL import TiffImagePlugin
 
 from indexer.media.border import DECODER_ERRORS
+from indexer.records import Kind
 
 RAW: Final = "RAW"
 """The one name for every camera's own format."""
 
-_SUFFIXES: Final = """
+_PHOTOS: Final = """
     jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff heic heif hif avif
     jp2 j2k jpf jpx j2c jpc pnm ppm pgm pbm
     3fr arw cr2 cr3 crw dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f
 """
-PHOTO_SUFFIXES: Final = frozenset("." + suffix for suffix in _SUFFIXES.split())
+_FILMS: Final = """
+    mp4 m4v mov qt 3gp 3gpp 3g2 f4v insv mkv webm avi divx mpg mpeg mpe m1v m2v vob mts m2ts m2t tod
+    wmv asf flv ogv ogm mxf dv gxf rm rmvb wtv nut ivf h264 h265 hevc
+"""
+_RECORDINGS: Final = """
+    mp3 mp2 m4a m4b m4r aac flac wav wave w64 ogg oga opus spx wma aif aiff aifc caf amr awb 3ga qcp
+    ape wv tta ac3 eac3 dts mka mpc au snd dsf dff oma
+"""
+PHOTO_SUFFIXES: Final = frozenset("." + suffix for suffix in _PHOTOS.split())
 """Lower case, with the dot; the last line is cameras' own formats."""
+VIDEO_SUFFIXES: Final = frozenset("." + suffix for suffix in _FILMS.split())
+"""Not ".ts" and ".mod", though recorders use them: they are nearly always program text and music or Go modules."""
+AUDIO_SUFFIXES: Final = frozenset("." + suffix for suffix in _RECORDINGS.split())
+MEDIA_SUFFIXES: Final = PHOTO_SUFFIXES | VIDEO_SUFFIXES | AUDIO_SUFFIXES
+"""No playlist (m3u8, mpd, pls): it only names other files."""
+HEAD: Final = 1 << 16
+"""Bytes of the beginning from which `kind_of` tells what a file is."""
 SIDECAR_SUFFIX: Final = ".xmp"
 
 _MAGIC: Final = (
@@ -46,6 +62,14 @@ _PATTERNS: Final = (
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "WEBP"),
     (re.compile(rb"P[1-6]\s"), "PPM"),
 )
+_SOUNDS: Final = (b"ID3", b"fLaC", b"#!AMR", b"caff", b"wvpk", b"MAC ", b"TTA1", b".snd", b"MPCK", b"MP+", b"DSD ")
+_VIDEOS: Final = (b"FLV\x01", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"\x06\x0e\x2b\x34", b"DKIF")
+_EITHER: Final = (b"\x1aE\xdf\xa3", b"OggS", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b".RMF")
+"""Matroska, Ogg, ASF and RealMedia hold sound with a picture or alone."""
+_OGG_PICTURES: Final = (b"\x80theora", b"BBCD\x00", b"OVP80", b"\x01video\x00\x00\x00")
+_QUICKTIME_ATOMS: Final = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+"""What a QuickTime file that is older than `ftyp` begins with."""
+_SOUND_BRANDS: Final = frozenset({b"M4A ", b"M4B ", b"M4P "})
 _NOT_TEXT: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS: Final = frozenset(
@@ -69,13 +93,32 @@ def is_photo(path: str) -> bool:
     return _suffix(path) in PHOTO_SUFFIXES
 
 
+def is_media(path: str) -> bool:
+    """Whether the name is one of a photo, a video or a sound."""
+    return _suffix(path) in MEDIA_SUFFIXES
+
+
+def kind_of(path: str, head: bytes) -> Kind:
+    """What a file probably is, by the first `HEAD` bytes of its content, and by its name where they leave it open.
+
+    A guess: whether there is a moving picture in an MP4 or Matroska file may be written anywhere in it.
+    """
+    said = _kind_by_content(head)
+    if said is not None:
+        return said
+    suffix = _suffix(path)
+    if suffix in AUDIO_SUFFIXES:
+        return Kind.AUDIO
+    return Kind.VIDEO if suffix in VIDEO_SUFFIXES or _holds_either(head) else Kind.PHOTO
+
+
 def is_sidecar(path: str) -> bool:
     """Whether the name is one of an XMP sidecar."""
     return _suffix(path) == SIDECAR_SUFFIX
 
 
 def sidecars_of(path: str) -> tuple[str, ...]:
-    """Where the sidecar of a photo may be, the most specific name first: a.jpg.xmp, then Adobe's a.xmp."""
+    """Where the sidecar of a media file may be, the most specific name first: a.jpg.xmp, then Adobe's a.xmp."""
     stem = path[: len(path) - len(_suffix(path))]
     return tuple(base + suffix for base in (path, stem) for suffix in (SIDECAR_SUFFIX, SIDECAR_SUFFIX.upper()))
 
@@ -108,6 +151,30 @@ def name_unknown(data: bytes) -> str:
     if not head.strip(b"\x00"):
         return "nothing but zeros, as in a copy that never finished"
     return "something else" if _NOT_TEXT.search(head) else "text"
+
+
+def _kind_by_content(head: bytes) -> Kind | None:
+    """None: it is none of ours, or may be a video as well as a sound."""
+    if head.startswith(_TIFF_MAGIC) or sniff(head) is not None:
+        return Kind.PHOTO
+    if head.startswith(_SOUNDS) or _is_chunked(head, b"RIFF", b"RF64", kinds=(b"WAVE",)):
+        return Kind.AUDIO
+    if head.startswith(_VIDEOS) or _is_chunked(head, b"RIFF", kinds=(b"AVI ",)):
+        return Kind.VIDEO
+    if _is_chunked(head, b"FORM", kinds=(b"AIFF", b"AIFC")) or (head[4:8] == b"ftyp" and head[8:12] in _SOUND_BRANDS):
+        return Kind.AUDIO
+    if head.startswith(b"OggS"):
+        return Kind.VIDEO if any(mark in head for mark in _OGG_PICTURES) else Kind.AUDIO
+    return None
+
+
+def _is_chunked(head: bytes, *names: bytes, kinds: tuple[bytes, ...]) -> bool:
+    """A file of chunks (EA IFF 85, RIFF): its name, its size, its kind."""
+    return head.startswith(names) and head[8:12] in kinds
+
+
+def _holds_either(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" or head[4:8] in _QUICKTIME_ATOMS or head.startswith(_EITHER)
 
 
 def _suffix(path: str) -> str:

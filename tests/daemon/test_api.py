@@ -161,7 +161,7 @@ def test_index_streams_progress_to_its_end(api: Api, tmp_path: Path) -> None:
 
 
 def test_an_order_that_cannot_be_carried_out_ends_the_stream_with_an_error(api: Api) -> None:
-    with pytest.raises(RemoteError, match=r"/etc/passwd is not a photo"):
+    with pytest.raises(RemoteError, match=r"/etc/passwd is not a photo, video or sound"):
         list(Client(api.socket).stream("/v1/index", {"paths": ["/etc/passwd"]}))
 
 

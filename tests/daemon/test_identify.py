@@ -12,6 +12,7 @@ import pytest
 
 from daemon.identify import Identifier
 from daemon.scan import look
+from indexer.records import Kind
 from indexer.stages import STAGES
 from search.catalog import Catalog
 from tests.sample_photos import copy_photos
@@ -143,3 +144,18 @@ def test_a_name_that_is_not_text_is_indexed_and_noted(bench: Bench, photos: Path
     assert "UTF-8" in problem.title
     assert bench.catalog.retry_problems() == 0
     assert len(bench.catalog.problems()) == 1
+
+
+def test_the_content_says_of_which_kind_a_file_is_whatever_its_name(bench: Bench, photos: Path) -> None:
+    wav, film = photos / "memo.wav", photos / "film.jpg"
+    wav.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(28))
+    film.write_bytes(b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp42" + bytes(100_000))
+    bench.record(wav, film, photos / "coffee.png")
+    bench.finish()
+    kinds = {}
+    for path in (wav, film, photos / "coffee.png"):
+        media_id = bench.catalog.media_at(str(path))
+        assert media_id is not None
+        [row] = bench.catalog.photos([media_id])
+        kinds[path.name] = row.kind
+    assert kinds == {"memo.wav": Kind.AUDIO, "film.jpg": Kind.VIDEO, "coffee.png": Kind.PHOTO}

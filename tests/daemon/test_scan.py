@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.ignore import IgnoreRules
-from daemon.scan import MANY, Scan, compare, look, photos_of_sidecar, scan_root
+from daemon.scan import MANY, Scan, compare, look, media_of_sidecar, scan_root
 from search.catalog import FileStat, KnownFile
 
 RULES = IgnoreRules()
@@ -58,9 +58,10 @@ def on_disk(known: dict[str, KnownFile], device: int) -> dict[str, KnownFile]:
 # -- walking
 
 
-def test_photos_are_found_at_every_depth_and_nothing_else(root: Path) -> None:
-    put(root / "a.JPG", root / "2019/may/b.heic", root / "notes.txt", root / "film.mp4", root / "2019/c.xmp")
-    assert names(root) == ["2019/may/b.heic", "a.JPG"]
+def test_media_are_found_at_every_depth_and_nothing_else(root: Path) -> None:
+    put(root / "a.JPG", root / "2019/may/b.heic", root / "film.MP4", root / "2019/memo.m4a")
+    put(root / "notes.txt", root / "2019/c.xmp", root / "list.m3u8", root / "index.ts", root / "go.mod")
+    assert names(root) == ["2019/may/b.heic", "2019/memo.m4a", "a.JPG", "film.MP4"]
 
 
 def test_a_file_is_described_by_its_stat(root: Path) -> None:
@@ -157,7 +158,7 @@ def test_a_sidecar_belongs_to_its_photo(root: Path, sidecar: str) -> None:
     assert file.sidecar == f"{root}/{sidecar}"
     assert file.sidecar_mtime_ns == (root / sidecar).stat().st_mtime_ns
     assert look(file.path) == file
-    assert photos_of_sidecar(f"{root}/{sidecar}") == [f"{root}/a.jpg"]
+    assert media_of_sidecar(f"{root}/{sidecar}") == [f"{root}/a.jpg"]
 
 
 def test_the_more_specific_sidecar_wins(root: Path) -> None:
@@ -168,7 +169,7 @@ def test_the_more_specific_sidecar_wins(root: Path) -> None:
 
 def test_one_sidecar_may_belong_to_several_photos(root: Path) -> None:
     put(root / "a.JPG", root / "a.cr2", root / "b.jpg", root / "a.xmp")
-    assert sorted(photos_of_sidecar(f"{root}/a.xmp")) == [f"{root}/a.JPG", f"{root}/a.cr2"]
+    assert sorted(media_of_sidecar(f"{root}/a.xmp")) == [f"{root}/a.JPG", f"{root}/a.cr2"]
     assert {file.sidecar for file in scan_root(str(root), RULES).files.values()} == {f"{root}/a.xmp", None}
 
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from config.errors import ModelError
-from daemon.identify import content_hash
+from daemon.identify import identity_of
 from daemon.progress import Progress
 from daemon.protocol import Assignment, Began, Done, Preparing, Reply, Setup
 from daemon.scan import look
@@ -91,7 +91,7 @@ class Line:
             stat = look(str(path))
             assert stat is not None
             self.catalog.record_files([stat])
-            self.catalog.identify([(stat, content_hash(stat), Kind.PHOTO)], stages)
+            self.catalog.identify([(stat, *identity_of(stat))], stages)
         return [media(self.catalog, str(path)) for path in paths]
 
     def step_until(self, condition: Callable[[], bool]) -> None:

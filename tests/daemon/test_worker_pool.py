@@ -12,14 +12,13 @@ import msgspec
 import pytest
 
 from config.errors import ModelError, StageBroken
-from daemon.identify import content_hash
+from daemon.identify import identity_of
 from daemon.progress import Progress
 from daemon.protocol import Done, Setup
 from daemon.scan import look
 from daemon.scheduler import Scheduler
 from daemon.supervisor import Death, Result, Supervisor
 from daemon.worker_pool import REST_SECONDS, WorkerPool
-from indexer.records import Kind
 from search.catalog import Catalog
 from tests.daemon import strange_stage
 from tests.daemon.clock import Clock
@@ -138,7 +137,7 @@ def test_a_library_is_analysed_by_two_workers_of_which_one_is_killed_midway(
         stat = look(str(path))
         assert stat is not None
         catalog.record_files([stat])
-        catalog.identify([(stat, content_hash(stat), Kind.PHOTO)], dict.fromkeys(QUICK, 1))
+        catalog.identify([(stat, *identity_of(stat))], dict.fromkeys(QUICK, 1))
     pool = make_pool("cpu", "cpu")
     scheduler = Scheduler(catalog, pool, Progress(clock), look_ahead=2, stored=lambda: None, clock=clock)
     deadline = time.monotonic() + 60

@@ -157,7 +157,7 @@ def test_what_is_no_photo_is_wrong_use(reverie: Reverie, photos: Path, pipe: Pat
     for path in (photos / "notes.txt", pipe):
         finished = reverie.run("index", path)
         assert finished.returncode == 2
-        assert finished.stderr.startswith(f"reverie: {path} is not a photo")
+        assert finished.stderr.startswith(f"reverie: {path} is not a photo, video or sound")
 
 
 def test_nothing_to_index_is_wrong_use(reverie: Reverie) -> None:
