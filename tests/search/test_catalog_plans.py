@@ -1,90 +1,19 @@
-"""Profiles in the catalog: built beside each other, switched, dropped, swept; and never caught halfway."""
+"""Profiles in the catalog: built beside each other, switched, dropped, swept."""
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.errors import CatalogError
-from indexer.records import Analysis, Detection, Embedding, Failure, Plan, Space, Stage, Tag
+from indexer.records import Analysis, Detection, Failure, Plan, Space, Tag
 from search.catalog import Catalog, Work
-from tests.search.library import SPACE, STAGES, add, analysis, failure, found, stat, unit
-
-OTHER = Space("clip@0123456789ab/1", 16)
-OLD = Plan("builtin", SPACE, STAGES)
-NEW = Plan(
-    "standard",
-    OTHER,
-    {
-        Stage.DESCRIBE: 1,
-        Stage.PIXELS: 1,
-        "embedding:clip": 1,
-        "labels:clip": 1,
-        "aesthetic:clip": 1,
-        "detection:dfine": 1,
-    },
-)
-ONLY_NEW = tuple(sorted(NEW.stages.keys() - OLD.stages.keys()))
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    made = Catalog(tmp_path / "library", clock=lambda: 1000.0)
-    made.activate(OLD)
-    yield made
-    made.close()
-
-
-def outcome(work: Work) -> Analysis:
-    """What the stages that a media owes find in it, whichever plan they belong to."""
-    said = {
-        Stage.CONCEPTS: (Tag("tabby", 0.5, "imagenet"),),
-        Stage.PIXELS: (Tag("red", 0.5, "colour"),),
-        "labels:clip": (Tag("kitten", 0.6, "labels"),),
-        "detection:dfine": (Tag("cat", 0.9, "detection", count=2),),
-    }
-    boxes = (Detection("cat", 0.9, (0.0, 0.0, 0.5, 0.5)), Detection("cat", 0.7, (0.5, 0.5, 1.0, 1.0)))
-    spaces = {Stage.CONCEPTS: SPACE, "embedding:clip": OTHER}
-    whole = analysis(work.media_id)
-    return Analysis(
-        media_id=work.media_id,
-        stages=dict.fromkeys(work.stages, 1),
-        info=whole.info if Stage.DESCRIBE in work.stages else None,
-        pixels=whole.pixels if Stage.PIXELS in work.stages else None,
-        tags={stage: tags for stage, tags in said.items() if stage in work.stages},
-        detections={"detection:dfine": boxes} if "detection:dfine" in work.stages else {},
-        aesthetic={"aesthetic:clip": 0.75} if "aesthetic:clip" in work.stages else {},
-        embeddings=tuple(
-            Embedding(space, unit(work.media_id, space).astype("<f2").tobytes())
-            for stage, space in spaces.items()
-            if stage in work.stages
-        ),
-    )
-
-
-def do_all(catalog: Catalog) -> None:
-    while work := catalog.claim(500):
-        catalog.store([outcome(one) for one in work], [])
-
-
-def swept(catalog: Catalog) -> None:
-    while catalog.sweep(3):
-        pass
-
-
-def rows(directory: Path, sql: str) -> list[Any]:
-    with sqlite3.connect(directory / "library" / "catalog.sqlite3") as db:
-        return db.execute(sql).fetchall()
-
-
-def photos(*names: str) -> list[Any]:
-    return [stat(f"/p/{name}.jpg") for name in names]
+from tests.search.library import SPACE, STAGES, add, analysis, failure, found, unit
+from tests.search.plans import NEW, OLD, ONLY_NEW, OTHER, content, do_all, index_with, outcome, photos, rows, swept
+from tests.search.plans import catalog as catalog  # noqa: PLC0414 - pytest finds fixtures by name
 
 
 def test_a_plan_is_built_beside_the_one_in_use_and_then_takes_its_place(catalog: Catalog, tmp_path: Path) -> None:
@@ -142,13 +71,6 @@ def test_a_stage_that_runs_again_replaces_what_it_said(catalog: Catalog) -> None
     assert [seen.label for seen in row.detections] == ["dog"]
     assert row.aesthetic is None
     assert "kitten" in {tag.name for tag in row.tags}, "another stage's tags stay"
-
-
-def index_with(catalog: Catalog, plan: Plan) -> list[int]:
-    ids = add(catalog, *photos("a"))
-    catalog.ensure_jobs(plan.stages)
-    do_all(catalog)
-    return ids
 
 
 def test_beginning_twice_goes_on_and_another_plan_takes_the_place(catalog: Catalog) -> None:
@@ -421,78 +343,3 @@ def score_all(catalog: Catalog, scores: dict[int, float]) -> None:
 
 def best_looking(catalog: Catalog) -> list[int]:
     return [row.media_id for row in catalog.listed("1", [], order="aesthetic", limit=10)]
-
-
-# Killed at any statement
-
-
-def content(directory: Path) -> dict[str, list[Any]]:
-    """Every row that means something; a retirement that has been carried out does not."""
-    with sqlite3.connect(directory / "catalog.sqlite3") as db:
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")]
-        kept = [name for name in tables if not name.startswith(("sqlite_", "fulltext_")) and name != "retired"]
-        dump = {name: sorted(map(repr, db.execute(f"SELECT * FROM {name}"))) for name in kept}
-        dump["fulltext"] = sorted(map(repr, db.execute("SELECT rowid, * FROM fulltext")))
-        dump["retired"] = sorted(map(repr, db.execute("SELECT * FROM retired WHERE step != 'swept'")))
-        return dump
-
-
-def copies(catalog: Catalog, directory: Path, act: Callable[[], object]) -> list[Path]:
-    """The library as a kill would leave it before each statement that `act` makes the writer run."""
-    made: list[Path] = []
-
-    def copy(_: str) -> None:
-        made.append(directory.with_name(f"killed-{len(list(directory.parent.glob('killed-*')))}"))
-        shutil.copytree(directory, made[-1])
-
-    writer = catalog._database._writer
-    writer.set_trace_callback(copy)
-    act()
-    writer.set_trace_callback(None)
-    return made
-
-
-def reopened(directories: Sequence[Path]) -> Iterator[tuple[Catalog, Path]]:
-    for directory in directories:
-        again = Catalog(directory, clock=lambda: 1000.0)
-        yield again, directory
-        again.close()
-
-
-def test_a_kill_at_any_statement_leaves_the_state_before_or_after(catalog: Catalog, tmp_path: Path) -> None:
-    library = tmp_path / "library"
-    add(catalog, *photos("a", "b"))
-    do_all(catalog)
-    other = Plan("quality", Space("large@1/1", 16), {**STAGES, "embedding:large": 1})
-    acts: list[Callable[[], object]] = [
-        lambda: catalog.begin(other),
-        lambda: catalog.begin(NEW),
-        catalog.cancel,
-        lambda: catalog.begin(NEW),
-        catalog.switch,
-        lambda: catalog.activate(Plan(NEW.profile, NEW.space, {**NEW.stages, "faces": 1})),
-    ]
-    looked = 0
-    for act in acts:
-        before = content(library)
-        killed = copies(catalog, library, act)
-        after = content(library)
-        assert after != before
-        states = [content(directory) for _, directory in reopened(killed)]
-        assert all(state in (before, after) for state in states)
-        looked += len(states)
-    assert looked > 40
-
-
-def test_a_kill_at_any_statement_of_a_sweep_costs_nothing(catalog: Catalog, tmp_path: Path) -> None:
-    add(catalog, *photos("a", "b"))
-    catalog.begin(NEW)
-    do_all(catalog)
-    catalog.switch()
-    killed = copies(catalog, tmp_path / "library", lambda: swept(catalog))
-    final = content(tmp_path / "library")
-    assert len(killed) > 40
-    for again, directory in reopened(killed):
-        assert found(again, "kitten") == {1, 2}, "what is in use can be found all the time"
-        swept(again)
-        assert content(directory) == final
