@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer.media.limits import Limits
+from indexer.pipeline import Pipeline, Task
+from indexer.records import Analysis, Failure
+from indexer.stage import LoadedStage
+from tests.sample_photos import copy_photos
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    copy_photos(tmp_path / "photos")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
+    """Runs a pipeline to its end; returns the results in the order they were delivered."""
+
+    def run(
+        tasks: Iterator[Task] | list[Task],
+        load: Callable[[str], LoadedStage],
+        *,
+        began: Callable[[int], None] = lambda _: None,
+        batch_size: int = 4,
+    ) -> list[Analysis | Failure]:
+        results: list[Analysis | Failure] = []
+        Pipeline(
+            load_stage=load,
+            thumbnails=tmp_path / "thumbnails",
+            limits=Limits(max_pixels=20_000_000, max_bytes=50_000_000),
+            decode_threads=2,
+            batch_size=batch_size,
+            max_wait=0.05,
+        ).run(iter(tasks), began=began, deliver=results.append)
+        return results
+
+    return run

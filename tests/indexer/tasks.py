@@ -1,0 +1,24 @@
+"""What a pipeline is told to do, for tests."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from indexer.media.files import FileIdentity
+from indexer.pipeline import Task
+from indexer.stages import STAGES
+
+EVERYTHING = tuple(STAGES)
+
+
+def task(path: Path, number: int = 1, stages: tuple[str, ...] = EVERYTHING, sidecar: Path | None = None) -> Task:
+    status = path.stat()
+    return Task(
+        media_id=number,
+        content_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
+        path=str(path),
+        identity=FileIdentity(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino),
+        sidecar=None if sidecar is None else str(sidecar),
+        stages=stages,
+    )
