@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from config.errors import CatalogError, ModelError, ReverieError, StageBroken
-from indexer.records import Analysis, Failure, RuntimeReport
+from indexer.records import Analysis, Failure, Kind, RuntimeReport
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +51,10 @@ class Assignment(msgspec.Struct, frozen=True):
     inode: int
     sidecar: bytes | None
     stages: tuple[str, ...]
-    vector: bytes | None = None
-    """The stored vector (little-endian float16), where what is owed needs no more than that."""
+    kind: Kind = Kind.PHOTO
+    """What the file is taken for."""
+    vectors: tuple[tuple[int, bytes], ...] = ()
+    """Ordinal of the segment and its stored vector (little-endian float16), where what is owed needs no more."""
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -77,6 +79,14 @@ class Began(msgspec.Struct, frozen=True, tag=True):
     """A file is about to be read: from here on it may be to blame."""
 
     media_id: int
+
+
+class Working(msgspec.Struct, frozen=True, tag=True):
+    """A long file is being gone through: a sign of life."""
+
+    media_id: int
+    share: float
+    """How far it is, 0 to 1."""
 
 
 class Equipped(msgspec.Struct, frozen=True, tag=True):
@@ -117,4 +127,4 @@ class Poisoned(msgspec.Struct, frozen=True, tag=True):
     title: str
 
 
-Reply = Preparing | Equipped | Began | Done | Refused | Broken | Poisoned
+Reply = Preparing | Equipped | Began | Working | Done | Refused | Broken | Poisoned

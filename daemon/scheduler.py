@@ -205,7 +205,7 @@ class Scheduler:
                 inode=stat.inode,
                 sidecar=None if stat.sidecar is None else os.fsencode(stat.sidecar),
                 stages=work.stages,
-                vector=work.vector,
+                vectors=() if work.vector is None else ((0, work.vector),),
             )
         )
 

@@ -18,7 +18,19 @@ from pathlib import Path
 import msgspec
 
 from config.errors import ModelError, StageBroken
-from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Poisoned, Preparing, Refused, Reply, Setup
+from daemon.protocol import (
+    Assignment,
+    Began,
+    Broken,
+    Done,
+    Equipped,
+    Poisoned,
+    Preparing,
+    Refused,
+    Reply,
+    Setup,
+    Working,
+)
 from indexer.records import RuntimeReport
 from indexer.runtime.devices import PCI_ORDER
 
@@ -87,6 +99,8 @@ class Supervisor:
         self._poisonings = 0
         self.reports: dict[str, RuntimeReport] = {}
         """How each stage runs, as the last worker reported it."""
+        self.shares: dict[int, float] = {}
+        """How far each long file in flight is, 0 to 1, by media id."""
 
     @property
     def in_flight(self) -> Collection[int]:
@@ -171,18 +185,24 @@ class Supervisor:
             case Began(media_id=media_id) if media_id in self._in_flight:
                 self._in_flight[media_id] = True
                 self._stillborn = 0
+            case Working(media_id=media_id, share=share) if media_id in self._in_flight:
+                self.shares[media_id] = share
             case Poisoned(title=title):
                 self._poison = title
             case Broken():
                 self.stop()
                 raise reply.error()
             case Done(analysis=analysis):
-                self._in_flight.pop(analysis.media_id, None)
+                self._forget(analysis.media_id)
                 self._poisonings = 0
                 results.append(reply)
             case Refused(failure=failure):
-                self._in_flight.pop(failure.media_id, None)
+                self._forget(failure.media_id)
                 results.append(reply)
+
+    def _forget(self, media_id: int) -> None:
+        self._in_flight.pop(media_id, None)
+        self.shares.pop(media_id, None)
 
     def stop(self) -> None:
         """End the worker and wait for it. Work in flight is forgotten here; its jobs are still in the catalog."""
@@ -191,6 +211,7 @@ class Supervisor:
             self._connection = None
         self._outbox.clear()
         self._in_flight.clear()
+        self.shares.clear()
         self._preparing = None
         self._poison = None
         if self._process is not None:

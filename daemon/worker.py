@@ -182,7 +182,8 @@ def _tasks(link: _Link) -> Iterator[Task]:
             identity=FileIdentity(size=order.size, mtime_ns=order.mtime_ns, inode=order.inode),
             sidecar=None if order.sidecar is None else os.fsdecode(order.sidecar),
             stages=order.stages,
-            vector=order.vector,
+            kind=order.kind,
+            vectors=order.vectors,
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
 
-from config.errors import CatalogError, DeviceFailed, ReverieError, StageBroken, StageFailed
+from config.errors import CatalogError, DeviceFailed, MediaError, ReverieError, StageBroken, StageFailed
 from indexer.records import AUTHORED, Detection, Embedding, Tag
 from indexer.stage import Findings
 
@@ -32,20 +33,14 @@ def analyse_each(
     Raises StageBroken, DeviceFailed or CatalogError, which stop the worker.
     """
     try:
-        findings = analyse(inputs)
-        if len(findings) != len(inputs):
-            raise StageFailed(
-                f'The stage "{stage}" gave {len(findings)} results for {len(inputs)} photos.', _fault(stage)
-            )
+        with blamed_on(stage):
+            findings = analyse(inputs)
+            if len(findings) != len(inputs):
+                raise StageFailed(
+                    f'The stage "{stage}" gave {len(findings)} results for {len(inputs)} photos.', _fault(stage)
+                )
     except StageFailed as error:
         failure = error
-    except (DeviceFailed, CatalogError):
-        raise
-    except ReverieError as error:
-        raise StageBroken(stage, error.title, error.remedy) from error
-    except Exception as error:
-        logger.warning('the stage "%s" failed on %d photos', stage, len(inputs), exc_info=True)
-        failure = unforeseen(stage, error)
     else:
         return [_checked_or_failed(stage, one) for one in findings]
     if len(inputs) == 1:
@@ -53,11 +48,21 @@ def analyse_each(
     return [outcome for one in inputs for outcome in analyse_each(stage, analyse, [one])]
 
 
-def unforeseen(stage: str, error: Exception) -> StageFailed:
-    """An error that no one raised on purpose, as the failure of a stage on one file."""
-    return StageFailed(
-        f'The stage "{stage}" failed unexpectedly on this file ({type(error).__name__}: {error}).', _fault(stage)
-    )
+@contextmanager
+def blamed_on(stage: str) -> Iterator[None]:
+    """Whatever goes wrong within, as what it means: StageFailed costs a file this stage; StageBroken, DeviceFailed and
+    CatalogError stop the worker; MediaError is the file's own fault."""
+    try:
+        yield
+    except (StageFailed, DeviceFailed, CatalogError, MediaError):
+        raise
+    except ReverieError as error:
+        raise StageBroken(stage, error.title, error.remedy) from error
+    except Exception as error:
+        logger.warning('the stage "%s" failed', stage, exc_info=True)
+        raise StageFailed(
+            f'The stage "{stage}" failed unexpectedly on this file ({type(error).__name__}: {error}).', _fault(stage)
+        ) from error
 
 
 def _checked_or_failed(stage: str, findings: Findings) -> Findings | StageFailed:

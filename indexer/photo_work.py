@@ -1,8 +1,7 @@
-"""One photo on its way through the stages that it owes, and what comes of it."""
+"""One picture on its way through the stages that it owes: a photo, or a frame of a video."""
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from config.errors import CatalogError, DeviceFailed, ReverieError, StageBroken, StageFailed
-from indexer.findings import analyse_each, unforeseen
+from config.errors import StageFailed
+from indexer.findings import analyse_each, blamed_on
 from indexer.media.files import FileIdentity
-from indexer.records import Analysis, Failure, MediaInfo, PixelStats, Tag
+from indexer.records import Analysis, Failure, Kind, MediaInfo, PixelStats, Tag
 from indexer.stage import Findings, VectorStage, View
 from indexer.stage_set import WITHOUT_NETWORK, Owed, source_of
 from indexer.stages import STAGES, cuts_out
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,24 +29,32 @@ class Task:
     identity: FileIdentity
     sidecar: str | None
     stages: tuple[str, ...]
-    vector: bytes | None = None
-    """The stored vector (little-endian float16) that the stages which need no pixels may read."""
+    kind: Kind = Kind.PHOTO
+    """What it is taken for; the content may prove to be another."""
+    vectors: tuple[tuple[int, bytes], ...] = ()
+    """Ordinal of the segment and its stored vector (little-endian float16), where all that is owed reads those."""
 
 
-@dataclass(slots=True)
-class PhotoWork:
-    """A decoded photo on its way to the networks."""
+@dataclass(slots=True, kw_only=True)
+class Looked:
+    """A picture that goes through networks, and what they found in it."""
 
-    task: Task
     owed: Owed
-    info: MediaInfo | None = None
-    stats: PixelStats | None = None
-    tags: dict[str, tuple[Tag, ...]] = field(default_factory=dict)
     inputs: dict[str, Any] = field(default_factory=dict)
     """What stages have prepared."""
     findings: dict[str, Findings] = field(default_factory=dict)
     failed: dict[str, StageFailed] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class PhotoWork(Looked):
+    """A decoded photo on its way to the networks."""
+
+    task: Task
+    info: MediaInfo | None = None
+    stats: PixelStats | None = None
+    tags: dict[str, tuple[Tag, ...]] = field(default_factory=dict)
 
     def timed(self, step: str, began: float) -> float:
         """Add the time since `began` to a step; return now, the next step's beginning."""
@@ -58,25 +63,19 @@ class PhotoWork:
         return now
 
 
-def prepare_stages(prepared: PhotoWork, view: View) -> None:
-    """What each stage does with one photo alone. One that fails costs the photo that stage."""
+def prepare_stages(prepared: Looked, view: View) -> None:
+    """What each stage does with one picture alone. One that fails costs the picture that stage."""
     for name, stage in prepared.owed.photo.items():
         try:
-            prepared.inputs[name] = stage.prepare(view)
+            with blamed_on(name):
+                prepared.inputs[name] = stage.prepare(view)
         except StageFailed as error:
             prepared.failed[name] = error
-        except (DeviceFailed, CatalogError):
-            raise
-        except ReverieError as error:
-            raise StageBroken(name, error.title, error.remedy) from error
-        except Exception as error:
-            logger.warning('the stage "%s" failed on media %d', name, prepared.task.media_id, exc_info=True)
-            prepared.failed[name] = unforeseen(name, error)
 
 
 def analyse_batch(
     name: str,
-    items: Sequence[PhotoWork],
+    items: Sequence[Looked],
     analyse: Callable[[Sequence[Any]], Sequence[Findings]],
     inputs: Sequence[Any],
 ) -> None:
@@ -97,7 +96,7 @@ def on_rows(stage: VectorStage) -> Callable[[Sequence[NDArray[np.float32]]], Seq
     return lambda vectors: stage.analyse_vectors(np.stack(vectors))
 
 
-def vector_for(name: str, item: PhotoWork) -> NDArray[np.float32] | None:
+def vector_for(name: str, item: Looked) -> NDArray[np.float32] | None:
     """The unit vector (D,) that a stage reads: stored, or found a moment ago. None: not owed, or there is none."""
     if name not in item.owed.vector:
         return None
@@ -119,6 +118,11 @@ def cut_outs(item: PhotoWork) -> list[bytes] | None:
     return [png for png in found if png is not None] if looked else None
 
 
+def revision_of(stage: str, owed: Owed) -> int:
+    """That of a stage that was done."""
+    return STAGES[stage] if stage in WITHOUT_NETWORK else owed.revision(stage)
+
+
 def result_of(item: PhotoWork) -> Analysis:
     """What is stored of a photo: of the stages it owes only, whichever others had to run for them."""
     task, owed = item.task, item.owed
@@ -126,7 +130,7 @@ def result_of(item: PhotoWork) -> Analysis:
     findings = {name: item.findings[name] for name in done if name in item.findings}
     return Analysis(
         media_id=task.media_id,
-        stages={name: STAGES[name] if name in WITHOUT_NETWORK else owed.revision(name) for name in done},
+        stages={name: revision_of(name, owed) for name in done},
         info=item.info,
         pixels=item.stats,
         tags=item.tags | {name: found.tags for name, found in findings.items()},

@@ -122,9 +122,10 @@ class Pipeline:
     def _prepare(self, task: Task, began: Callable[[int], None]) -> PhotoWork | Failure | ReverieError:
         """All that comes before the networks, in a decode thread. A `ReverieError` is the worker's own fault."""
         try:
-            owed = self._stages.owed(task.stages, task.vector)  # loading is not on this file's time nor account
+            vector = task.vectors[0][1] if task.vectors else None
+            owed = self._stages.owed(task.stages, vector)  # loading is not on this file's time nor account
             began(task.media_id)
-            prepared = PhotoWork(task, owed, failed=dict(owed.failed))
+            prepared = PhotoWork(task=task, owed=owed, failed=dict(owed.failed))
             if owed.photo or not WITHOUT_NETWORK.isdisjoint(task.stages):
                 self._decode_and_describe(prepared)
             return prepared

@@ -308,8 +308,10 @@ class Analysis:
     transcripts: dict[str, Transcript] = dataclasses.field(default_factory=dict)
     """By the stage that listened."""
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Time spent per step (read, decode, describe, pixels, resize, and each further stage by its name), summed over
-    threads."""
+    """Time spent per step (read, decode, describe, pixels, resize, frames, listen, and each further stage by its name),
+    summed over threads."""
+    frames: int = 1
+    """How many pictures went through the networks of pictures; of a photo, one."""
     failed: tuple[Failure, ...] = ()
     """Stages that failed on this file while those in `stages` did not."""
 
