@@ -111,10 +111,10 @@ class Processing(Section):
         description="A worker silent for this long is killed, and its files are tried one by one.",
     )
     max_file_megabytes: Int = Field(
-        default=1024, ge=1, le=65536, description="A larger file is not read; it is listed as a problem."
+        default=1024, ge=1, le=65536, description="A larger photo is not read; it is listed as a problem."
     )
     max_megapixels: Int = Field(
-        default=300, ge=1, le=10000, description="A picture of more pixels is not decoded; it is listed as a problem."
+        default=300, ge=1, le=10000, description="A photo of more pixels is not decoded; it is listed as a problem."
     )
 
     @property
@@ -157,6 +157,28 @@ class Analysis(Section):
     """What is found out about a file."""
 
     ml_models: MlModels = MlModels()
+
+
+class Video(Section):
+    """How videos and sounds are gone through."""
+
+    extraction_strategy: Literal["adaptive", "keyframes", "uniform"] = Field(
+        default="adaptive",
+        description="Which frames of a video are looked at: `uniform` takes them at exact intervals, `keyframes` those "
+        "that decode alone (the quickest), `adaptive` keyframes where they are close enough together.",
+    )
+    extract_fps: Float = Field(
+        default=2.0,
+        ge=0.1,
+        le=30,
+        description="How many frames of each second are looked at, at most. Fewer are quicker; short shots are missed.",
+    )
+    max_hours: Float = Field(
+        default=24, gt=0, le=1000, description="A longer video or sound is not gone through; it is listed as a problem."
+    )
+    max_megapixels: Int = Field(
+        default=64, ge=1, le=1000, description="A video of larger frames is not decoded; it is listed as a problem."
+    )
 
 
 class Gpu(Section):
@@ -237,6 +259,7 @@ class Keys(Section):
     watch: Watch = Watch()
     processing: Processing = Processing()
     analysis: Analysis = Analysis()
+    video: Video = Video()
     gpu: Gpu = Gpu()
     experimental: Experimental = Experimental()
     search: Search = Search()

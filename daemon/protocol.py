@@ -28,6 +28,13 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds a part-filled batch waits for more."""
     max_pixels: int
     max_bytes: int
+    notes: bytes
+    """Where it is kept what was found so far in long files."""
+    extraction_strategy: str
+    extract_fps: float
+    max_video_seconds: float
+    max_video_pixels: int
+    """Of one frame."""
     device: str
     """"auto", "cpu", "cuda" or "cuda:1"."""
     use_tensorrt: bool
