@@ -5,9 +5,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.daemon.api import CLIENTS, ODD_NAME, Api
+from tests.daemon.clock import Clock
+from tests.daemon.line import Line
 from tests.e2e.conftest import ready_models as ready_models  # noqa: PLC0414 - pytest finds fixtures by name
 from tests.e2e.driver import Reverie
 from tests.sample_photos import copy_photos, locate
@@ -36,3 +40,28 @@ def api(tmp_path_factory: pytest.TempPathFactory, ready_models: Path) -> Iterato
         if reverie.service is not None:
             log = reverie.stop()
             assert "Traceback" not in log, log
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    line = Line(tmp_path, tmp_path / "no-models")
+    yield line
+    line.scheduler.stop()
+    line.catalog.close()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Eight photos; the fourth takes so long to decode that a kill always comes before its end."""
+    names = ["coffee.png", "chelsea.png", "rocket.jpg", "grass.png", "coins.png", "moon.png", "horse.png"]
+    copy_photos(tmp_path / "photos", *names)
+    noise = np.random.default_rng(3).integers(0, 256, (2000, 3000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photos" / "slow.png", compress_level=1)
+    paths = [tmp_path / "photos" / name for name in names]
+    paths.insert(3, tmp_path / "photos" / "slow.png")
+    return paths

@@ -14,23 +14,16 @@ import msgspec
 import pytest
 
 from config.errors import CatalogError, ModelError, StageBroken
-from daemon.protocol import Assignment, Done, Refused, Setup
+from daemon.protocol import Done, Refused
 from daemon.supervisor import POISONINGS, STILLBORN, Death, Result, Supervisor
 from indexer.records import Stage
 from indexer.stages import STAGES
 from tests.daemon import strange_stage
 from tests.daemon.clock import Clock
+from tests.daemon.workers import QUICK, assignment, worker_setup
 from tests.sample_photos import copy_photos, locate
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-QUICK = (Stage.DESCRIBE, Stage.PIXELS)
-"""What needs no network: the worker answers within a second of its start."""
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -38,23 +31,7 @@ def make_supervisor(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Supe
     made: list[Supervisor] = []
 
     def make(model_cache: Path = tmp_path / "no-models", device: str = "cpu") -> Supervisor:
-        setup = Setup(
-            thumbnails=os.fsencode(tmp_path / "thumbnails"),
-            models=b"/nowhere",
-            model_cache=os.fsencode(model_cache),
-            config_folders=(),
-            decode_threads=2,
-            network_threads=2,
-            batch_size=4,
-            max_wait=0.05,
-            max_pixels=50_000_000,
-            max_bytes=50_000_000,
-            device=device,
-            use_tensorrt=False,
-            tensorrt_precision="fp16",
-            enable_amp=False,
-            cudnn_benchmark=False,
-        )
+        setup = worker_setup(tmp_path, model_cache, batch_size=4, device=device)
         made.append(Supervisor(setup, stall_seconds=60, idle_seconds=30, clock=clock))
         return made[-1]
 
@@ -66,20 +43,6 @@ def make_supervisor(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., Supe
 @pytest.fixture
 def supervisor(make_supervisor: Callable[..., Supervisor]) -> Supervisor:
     return make_supervisor()
-
-
-def assignment(path: Path, media_id: int = 1, stages: tuple[str, ...] = QUICK) -> Assignment:
-    status = path.stat()
-    return Assignment(
-        media_id=media_id,
-        content_hash=f"{media_id:064x}",
-        path=os.fsencode(path),
-        size=status.st_size,
-        mtime_ns=status.st_mtime_ns,
-        inode=status.st_ino,
-        sidecar=None,
-        stages=stages,
-    )
 
 
 def receive(supervisor: Supervisor, count: int = 1) -> list[Result]:
@@ -227,13 +190,11 @@ def test_when_memory_is_short_the_kernel_takes_the_worker_first(supervisor: Supe
 def test_the_worker_ends_with_the_service_that_started_it(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys, time\n"
-        "from daemon.protocol import Setup\n"
+        "from pathlib import Path\n"
         "from daemon.supervisor import Supervisor\n"
         "from tests.daemon.test_supervisor import assignment, locate, receive\n"
-        "folder = sys.argv[1].encode()\n"
-        "setup = Setup(thumbnails=folder, models=folder, model_cache=folder, config_folders=(), decode_threads=1,\n"
-        "    network_threads=1, batch_size=1, max_wait=0.0, max_pixels=10**8, max_bytes=10**8, device='cpu',\n"
-        "    use_tensorrt=False, tensorrt_precision='fp16', enable_amp=False, cudnn_benchmark=False)\n"
+        "from tests.daemon.workers import worker_setup\n"
+        "setup = worker_setup(Path(sys.argv[1]))\n"
         "supervisor = Supervisor(setup, stall_seconds=60, idle_seconds=60, clock=time.monotonic)\n"
         "supervisor.send(assignment(locate('coffee.png')))\n"
         "receive(supervisor)\n"

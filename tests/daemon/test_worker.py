@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -13,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from daemon.protocol import Began, Done, Equipped, Poisoned, Preparing, Reply, Setup
-from tests.daemon.test_supervisor import assignment
+from daemon.protocol import Began, Done, Equipped, Poisoned, Preparing, Reply
+from tests.daemon.workers import assignment, worker_setup
 from tests.sample_photos import locate
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -62,24 +61,7 @@ def worker(tmp_path: Path) -> Iterator[Connection]:
             [sys.executable, "-c", WORKER, str(theirs.fileno())], cwd=PROJECT, pass_fds=[theirs.fileno()]
         )
     connection = Connection(ours.detach())
-    setup = Setup(
-        thumbnails=os.fsencode(tmp_path),
-        models=b"/nowhere",
-        model_cache=b"/nowhere",
-        config_folders=(),
-        decode_threads=1,
-        network_threads=1,
-        batch_size=None,
-        max_wait=0.05,
-        max_pixels=10**8,
-        max_bytes=10**8,
-        device="cpu",
-        use_tensorrt=False,
-        tensorrt_precision="fp16",
-        enable_amp=False,
-        cudnn_benchmark=False,
-        avoid=("bad",),
-    )
+    setup = worker_setup(tmp_path, batch_size=None, avoid=("bad",))
     connection.send_bytes(msgspec.msgpack.encode(setup))
     yield connection
     connection.close()

@@ -12,17 +12,15 @@ import msgspec
 import pytest
 
 from config.errors import ModelError, StageBroken
-from daemon.identify import identity_of
 from daemon.progress import Progress
-from daemon.protocol import Done, Setup
-from daemon.scan import look
+from daemon.protocol import Done
 from daemon.scheduler import Scheduler
 from daemon.supervisor import Death, Result, Supervisor
 from daemon.worker_pool import REST_SECONDS, WorkerPool
 from search.catalog import Catalog
 from tests.daemon import strange_stage
 from tests.daemon.clock import Clock
-from tests.daemon.test_supervisor import QUICK, assignment
+from tests.daemon.workers import QUICK, assignment, record, worker_setup
 from tests.sample_photos import copy_photos, locate
 
 STRANGE = (strange_stage.NAME,)
@@ -31,30 +29,9 @@ MakePool = Callable[..., WorkerPool]
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
 def make_pool(tmp_path: Path, clock: Clock) -> Iterator[MakePool]:
     made: list[WorkerPool] = []
-    setup = Setup(
-        thumbnails=os.fsencode(tmp_path / "thumbnails"),
-        models=b"/nowhere",
-        model_cache=b"/nowhere",
-        config_folders=(),
-        decode_threads=1,
-        network_threads=1,
-        batch_size=2,
-        max_wait=0.05,
-        max_pixels=50_000_000,
-        max_bytes=50_000_000,
-        device="cpu",
-        use_tensorrt=False,
-        tensorrt_precision="fp16",
-        enable_amp=False,
-        cudnn_benchmark=False,
-    )
+    setup = worker_setup(tmp_path, decode_threads=1, network_threads=1)
 
     def make(*devices: str) -> WorkerPool:
         members = [
@@ -134,10 +111,7 @@ def test_a_library_is_analysed_by_two_workers_of_which_one_is_killed_midway(
     copy_photos(tmp_path / "photos", "coffee.png", "chelsea.png", "rocket.jpg", "grass.png", "coins.png", "moon.png")
     catalog = Catalog(tmp_path / "library")
     for path in sorted((tmp_path / "photos").iterdir()):
-        stat = look(str(path))
-        assert stat is not None
-        catalog.record_files([stat])
-        catalog.identify([(stat, *identity_of(stat))], dict.fromkeys(QUICK, 1))
+        record(catalog, path, dict.fromkeys(QUICK, 1))
     pool = make_pool("cpu", "cpu")
     scheduler = Scheduler(catalog, pool, Progress(clock), look_ahead=2, stored=lambda: None, clock=clock)
     deadline = time.monotonic() + 60

@@ -1,0 +1,71 @@
+"""What the service tells its workers, for tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daemon.identify import identity_of
+from daemon.protocol import Assignment, Setup
+from daemon.scan import look
+from indexer.records import Stage
+from indexer.stages import STAGES
+from search.catalog import Catalog
+from tests.search.library import media
+
+QUICK: dict[str, int] = {stage: STAGES[stage] for stage in (Stage.DESCRIBE, Stage.PIXELS)}
+"""What needs no network: the worker answers within a second of its start."""
+
+
+def worker_setup(folder: Path, model_cache: Path = Path("/nowhere"), **changes: Any) -> Setup:
+    """For a worker on the processor that keeps its thumbnails in `folder`."""
+    setup = Setup(
+        thumbnails=os.fsencode(folder / "thumbnails"),
+        models=b"/nowhere",
+        model_cache=os.fsencode(model_cache),
+        config_folders=(),
+        decode_threads=2,
+        network_threads=2,
+        batch_size=2,
+        max_wait=0.05,
+        max_pixels=50_000_000,
+        max_bytes=50_000_000,
+        notes=os.fsencode(folder / "notes"),
+        extraction_strategy="adaptive",
+        extract_fps=2.0,
+        max_video_seconds=3600,
+        max_video_pixels=10**8,
+        device="cpu",
+        use_tensorrt=False,
+        tensorrt_precision="fp16",
+        enable_amp=False,
+        cudnn_benchmark=False,
+    )
+    return msgspec.structs.replace(setup, **changes)
+
+
+def record(catalog: Catalog, path: Path, stages: dict[str, int]) -> int:
+    """Have this file wait for analysis; returns its media."""
+    stat = look(str(path))
+    assert stat is not None
+    catalog.record_files([stat])
+    catalog.identify([(stat, *identity_of(stat))], stages)
+    return media(catalog, str(path))
+
+
+def assignment(path: Path, media_id: int = 1, stages: Iterable[str] = QUICK) -> Assignment:
+    status = path.stat()
+    return Assignment(
+        media_id=media_id,
+        content_hash=f"{media_id:064x}",
+        path=os.fsencode(path),
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+        sidecar=None,
+        stages=tuple(stages),
+    )
