@@ -48,8 +48,10 @@ class Strategy(StrEnum):
     """The first frame at or after each multiple of the interval, exactly."""
     KEYFRAMES = "keyframes"
     """Keyframes only, however far apart."""
+    REFERENCES = "references"
+    """Of the frames that others refer to, the first at or after each multiple of the interval."""
     ADAPTIVE = "adaptive"
-    """Keyframes where they are at most 3 seconds apart, else frames that others refer to."""
+    """Keyframes if they are at most 3 seconds apart, else frames that others refer to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,15 +84,14 @@ def sample(
     """
     stop = math.inf if end is None else end
     losses = losses if losses is not None else Losses()
-    keyframes = strategy is Strategy.KEYFRAMES or (
-        strategy is Strategy.ADAPTIVE and every > 0 and _keyframes_suffice(video, start, stop)
-    )
+    strategy = settled(video, strategy, start=start, end=end) if every else strategy
+    keyframes = strategy is Strategy.KEYFRAMES
     with video.source.container() as container:
         stream = pick(container)
         prepare(container, stream, video.source.limits, threads=threads)
         if keyframes:
             stream.codec_context.skip_frame = "NONKEY"
-        elif strategy is Strategy.ADAPTIVE and every > 0:
+        elif strategy is Strategy.REFERENCES:
             stream.codec_context.skip_frame = "NONREF"
         reducer = _Reducer(stream.sample_aspect_ratio, video.orientation, short_side)
         turn = math.ceil((start - _NEAR) / every) if every else 0
@@ -116,8 +117,12 @@ def frames_at(
             yield found
 
 
-def _keyframes_suffice(video: Video, start: float, stop: float) -> bool:
-    return video.timeline.widest_gap(start, min(stop, video.timeline.end)) <= WIDEST_GAP
+def settled(video: Video, strategy: Strategy, *, start: float = 0.0, end: float | None = None) -> Strategy:
+    """What `ADAPTIVE` comes to in a range; any other strategy as it is."""
+    if strategy is not Strategy.ADAPTIVE:
+        return strategy
+    stop = video.timeline.end if end is None else min(end, video.timeline.end)
+    return Strategy.KEYFRAMES if video.timeline.widest_gap(start, stop) <= WIDEST_GAP else Strategy.REFERENCES
 
 
 def _timed(

@@ -28,7 +28,7 @@ EVERY: Final = 0.5
 _SUSPECT, _SUSPECT_RATIO = 0.12, 1.3
 """A place is looked at closely when its change is so large, and so many times what is usual around it."""
 _AROUND = 6
-_BEYOND: Final = 4.0
+BEYOND: Final = 4.0
 """Seconds before and after a part that are looked at with it: more than from one keyframe to the next."""
 _CUT, _CUT_RATIO = 0.16, 3.0
 """From one frame to the next, a cut changes so much, and so many times what its neighbours change."""
@@ -103,8 +103,8 @@ def find_boundaries(video: Video, *, start: float = 0.0, end: float | None = Non
         video,
         Strategy.ADAPTIVE,
         every=EVERY,
-        start=max(0.0, start - _BEYOND),
-        end=None if end is None else end + _BEYOND,
+        start=max(0.0, start - BEYOND),
+        end=None if end is None else end + BEYOND,
         short_side=SIDE,
         threads=threads,
     )
@@ -133,12 +133,12 @@ def boundaries(looks: Sequence[Look], closer: Closer) -> list[Boundary]:
             around = looks[max(0, first - 1)].time, looks[min(len(looks) - 1, last + 1)].time
             passages = _passages(list(closer(*around)))
         found.extend(passage.boundary for passage in passages)
-    return _apart(found)
+    return apart(found)
 
 
 def shots_between(found: Sequence[Boundary], start: float, end: float) -> list[Shot]:
     """The shots that boundaries make of a range; none is shorter than half a second, unless the range is."""
-    inside = [point.time for point in _apart(found) if start + SHORTEST <= point.time <= end - SHORTEST]
+    inside = [point.time for point in apart(found) if start + SHORTEST <= point.time <= end - SHORTEST]
     edges = [start, *inside, end]
     return [Shot(before, after) for before, after in itertools.pairwise(edges)]
 
@@ -277,7 +277,7 @@ def _mixture(grids: NDArray[np.float32]) -> tuple[float, int]:
     return (size * (1 - left) if is_mixture else 0.0), half
 
 
-def _apart(found: Sequence[Boundary]) -> list[Boundary]:
+def apart(found: Sequence[Boundary]) -> list[Boundary]:
     """Of boundaries that are closer than a shot may be short, the strongest."""
     kept: list[Boundary] = []
     for point in sorted(found, key=lambda point: point.time):
