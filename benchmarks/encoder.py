@@ -17,7 +17,6 @@ so the time, is the same; the vectors mean nothing. It is listed, installed and 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -36,7 +35,7 @@ from transformers import CLIPConfig, CLIPModel
 
 from benchmarks import rclip_method, report
 from benchmarks.indexing import ours
-from benchmarks.photos import SIZE, SOURCES, photographs
+from benchmarks.photos import SIZE, SOURCES, parser_of, photographs
 from config.settings import Settings, load
 from daemon.model_report import plan_of
 from daemon.setup import policy_of
@@ -67,9 +66,7 @@ QUICK_SHAPE = {"width": 32, "layers": 2, "heads": 2, "side": 64, "patch": 32, "d
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure every round, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=Path(tempfile.gettempdir(), "reverie-benchmark-photos"))
-    parser.add_argument("--count", type=int, default=60)
+    parser = parser_of(__doc__, count=60)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tiny", action="store_true", help="a tiny network and few photos, nothing kept")
     args = parser.parse_args(arguments)

@@ -19,7 +19,6 @@ processor: whether all of this works, not how fast it is.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -36,7 +35,7 @@ import yaml
 from benchmarks import report
 from benchmarks.encoder import QUICK_SHAPE, enlarge, fresh
 from benchmarks.indexing import ours
-from benchmarks.photos import SIZE, photographs
+from benchmarks.photos import SIZE, parser_of, photographs
 from config.settings import Settings
 from daemon.model_report import plan_of
 from daemon.setup import policy_of
@@ -67,9 +66,7 @@ BUILD_SECONDS = 3600.0
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, report. Without a card, say so and leave."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=Path(tempfile.gettempdir(), "reverie-benchmark-photos"))
-    parser.add_argument("--count", type=int, default=400)
+    parser = parser_of(__doc__, count=400)
     parser.add_argument("--tiny", action="store_true", help="tiny networks on the processor: does it run?")
     args = parser.parse_args(arguments)
     if not args.tiny and not GpuMonitor().devices():

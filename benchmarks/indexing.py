@@ -20,7 +20,6 @@ machine does meets all alike; figures are medians of the rounds:
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
@@ -33,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import rclip_method, report
-from benchmarks.photos import SIZE, photographs
+from benchmarks.photos import SIZE, parser_of, photographs
 from config.settings import Settings, load
 from daemon.indexing import Indexing
 from indexer.media.limits import Limits
@@ -50,9 +49,7 @@ RCLIP_SHARE = 3
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure every round, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, default=Path(tempfile.gettempdir(), "reverie-benchmark-photos"))
-    parser.add_argument("--count", type=int, default=200)
+    parser = parser_of(__doc__, count=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a few small photos, nothing kept: does it run?")
     args = parser.parse_args(arguments)

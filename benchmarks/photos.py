@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def photographs(folder: Path, count: int, size: tuple[int, int] = SIZE) -> list[
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(lambda one: _make(one[1], one[0], size, sources, grain), missing))
     return paths
+
+
+def parser_of(description: str | None, count: int) -> argparse.ArgumentParser:
+    """Of a benchmark over these photos: where they are kept, and how many."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=Path(tempfile.gettempdir(), "reverie-benchmark-photos"))
+    parser.add_argument("--count", type=int, default=count)
+    return parser
 
 
 def _grain(size: tuple[int, int]) -> NDArray[np.int16]:
