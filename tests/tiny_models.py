@@ -28,7 +28,7 @@ DIMENSION = 64
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789'-.,!?éüß"
 _NETWORK = {"intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-_CLIP_PICTURES = {
+CLIP_PICTURES = {
     "crop_size": SIDE,
     "do_center_crop": True,
     "do_normalize": True,
@@ -40,7 +40,7 @@ _CLIP_PICTURES = {
     "size": SIDE,
 }
 """As the first CLIP checkpoints were published: an old class name, sizes as plain numbers."""
-_SIGLIP_PICTURES = {
+SIGLIP_PICTURES = {
     "do_convert_rgb": None,
     "do_normalize": True,
     "do_rescale": True,
@@ -84,7 +84,7 @@ def save_dual_encoder(kind: str, folder: Path) -> Path:
                 torch.nn.init.kaiming_normal_(weights)
         model.logit_scale.fill_(math.log(100))
     model.eval().save_pretrained(folder, safe_serialization=True)
-    pictures = _CLIP_PICTURES if kind == "clip" else _SIGLIP_PICTURES
+    pictures = CLIP_PICTURES if kind == "clip" else SIGLIP_PICTURES
     (folder / "preprocessor_config.json").write_text(json.dumps(pictures))
     return folder
 

@@ -16,21 +16,12 @@ from PIL import Image
 from config.errors import ModelError
 from indexer.models.canvas import canvas_of
 from indexer.models.preprocess import CONFIG, Fit, read_transform
+from tests.tiny_models import CLIP_PICTURES, SIGLIP_PICTURES
 
 Read = Callable[[str], NDArray[np.uint8]]
 
-MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
-OLD_CLIP = {
-    "crop_size": 224,
-    "do_center_crop": True,
-    "do_normalize": True,
-    "do_resize": True,
-    "feature_extractor_type": "CLIPFeatureExtractor",
-    "image_mean": MEAN,
-    "image_std": STD,
-    "resample": 3,
-    "size": 224,
-}
+MEAN, STD = CLIP_PICTURES["image_mean"], CLIP_PICTURES["image_std"]
+OLD_CLIP = {**CLIP_PICTURES, "crop_size": 224, "size": 224}
 NEW_CLIP = {
     "crop_size": {"height": 96, "width": 80},
     "do_center_crop": True,
@@ -45,19 +36,7 @@ NEW_CLIP = {
     "rescale_factor": 0.00392156862745098,
     "size": {"shortest_edge": 100},
 }
-SIGLIP = {
-    "do_convert_rgb": None,
-    "do_normalize": True,
-    "do_rescale": True,
-    "do_resize": True,
-    "image_mean": [0.5, 0.5, 0.5],
-    "image_processor_type": "SiglipImageProcessor",
-    "image_std": [0.5, 0.5, 0.5],
-    "processor_class": "SiglipProcessor",
-    "resample": 2,
-    "rescale_factor": 0.00392156862745098,
-    "size": {"height": 256, "width": 192},
-}
+SIGLIP = {**SIGLIP_PICTURES, "size": {"height": 256, "width": 192}}
 
 
 def write(folder: Path, config: dict[str, Any]) -> Path:
