@@ -78,8 +78,8 @@ def judge(name: str, settings: Settings) -> list[NetworkJudgement]:
 def networks_of(name: str, resources: Resources) -> Iterator[NetworkRef]:
     """The networks of a profile's models, or of a model. Raises UnknownName, ModelError if one is not installed."""
     for entry in named(name, load_list(resources.config_folders)):
-        if entry.task not in MODULES:
-            continue  # a builtin network is judged when it is built; those for videos are not read yet
+        if entry.task not in MODULES or entry.task == "speech":
+            continue  # a builtin network is judged when it is built; Whisper has its own runtime, and no other
         yield importlib.import_module(MODULES[entry.task]).network_ref(entry, resources)
 
 

@@ -31,6 +31,7 @@ USES: Mapping[str, str] = {
     "aesthetic": "embedding",
     "detection": "detection",
     "segmentation": "segmentation",
+    "speech": "speech",
 }
 """What a photo's stage does ("labels:clip-vit-b-32") to the task of the model that can do it."""
 
@@ -167,7 +168,8 @@ def stage_revision(stage: str, entry: ModelEntry, store: Store, config_folders: 
     Raises ModelError if the model is not installed, ConfigError for a label list that cannot be read.
     """
     task, _ = split_stage(stage)
-    parts: list[Any] = [task, TASK_REVISIONS[task], store.manifest(entry).commit, dict(entry.options)]
+    weights = entry.package or store.manifest(entry).commit
+    parts: list[Any] = [task, TASK_REVISIONS[task], weights, dict(entry.options)]
     if task == "labels":
         from indexer.models.label_lists import label_lists  # noqa: PLC0415 - only where labels are wanted
 

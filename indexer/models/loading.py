@@ -18,6 +18,7 @@ MODULES: Final = {
     "aesthetic": "indexer.models.aesthetic",
     "detection": "indexer.models.detection",
     "segmentation": "indexer.models.segmentation",
+    "speech": "indexer.models.speech",
 }
 """Task to the module whose `load(stage_name, entry, resources)` makes its stage."""
 

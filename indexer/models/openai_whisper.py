@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from config.errors import ModelError
 from indexer.models.pretrained import CONFIG, read_settings
 from indexer.models.resources import Resources
-from indexer.models.speech import RATE, Heard, Span, is_speech, utterance_of, word_of
-from indexer.records import Utterance
+from indexer.models.speech import is_speech, utterance_of, word_of
+from indexer.models.voice import RATE
+from indexer.records import Transcript, Utterance
+from indexer.stage import Stretch
 
 WEIGHTS = "model.safetensors"
 
@@ -80,13 +82,13 @@ class OpenAiWhisper:
         self.device = device.upper()
         self._model = load_weights(folder).to(device)
 
-    def hear(self, sound: NDArray[np.float32], spans: Sequence[Span]) -> Heard:
+    def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         """As a `Recogniser`. The language is that of the first stretch."""
         language: str | None = None
         utterances: list[Utterance] = []
-        for span in spans:
+        for stretch in stretches:
             found = self._model.transcribe(
-                sound[span.start : span.end],
+                sound[stretch.start : stretch.end],
                 language=language,
                 temperature=0.0,
                 beam_size=5,
@@ -95,7 +97,7 @@ class OpenAiWhisper:
                 fp16=False,
             )
             language = str(found["language"])
-            offset = span.start / RATE
+            offset = stretch.start / RATE
             for segment in found["segments"]:
                 words = [
                     word_of(word["word"], offset + word["start"], offset + word["end"], word["probability"])
@@ -105,7 +107,7 @@ class OpenAiWhisper:
                 if words and is_speech(*measures):
                     utterances.append(utterance_of(segment["text"], segment["avg_logprob"], words))
         # It names the language it heard, not how sure it is.
-        return Heard(language or "en", 1.0, tuple(utterances))
+        return Transcript(language or "en", 1.0, tuple(utterances))
 
 
 def load_weights(folder: Path) -> Any:

@@ -1,15 +1,15 @@
 """Speech to text with true times: Whisper (Radford et al., 2022), on stretches that were found to hold speech.
 
-Where nobody speaks Whisper makes words up, so Silero's voice activity detector (bundled with faster-whisper) looks
-first. The stretches are cut out of the sound here, each with its place: joined together, as is usual, the times would
-be stretched over what was left out.
+Where nobody speaks Whisper makes words up, so a voice activity detector looks first (`indexer.models.voice`). The
+stretches are cut out of the sound here, each with its place: joined together, as is usual, the times would be stretched
+over what was left out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,43 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ModelError
-from indexer.models.listing import ModelEntry
+from indexer.models.listing import ModelEntry, stage_revision
 from indexer.models.resources import Resources
 from indexer.models.store import Store
+from indexer.models.voice import LONGEST, RATE
 from indexer.models.weights import WHISPER_TINY_EN
 from indexer.records import RuntimeReport, Transcript, Utterance, Word
+from indexer.stage import Heard, Stretch
 
 OPENAI = "openai-whisper"
 """The other engine's name."""
-RATE = 16_000
-"""Samples a second."""
-LONGEST = 28.0
-"""Seconds of a stretch; Whisper hears 30 at once."""
 _JOINED = 1.0
 """A pause of at most so many seconds stays in its stretch, as sound: few long stretches are quicker than many short."""
-_PAUSE_MS = 500
-_MARGIN_MS = 200
+_MARGIN = 0.2
+"""Seconds."""
+_ASIDE = 0.5
+"""Seconds by which a pause may push a word aside."""
+NOTHING = Transcript(None, 0.0, ())
 
 _NO_SPEECH, _LOG_PROBABILITY, _COMPRESSION = 0.6, -1.0, 2.4
 """Whisper's own limits: no speech, as far as it can tell, and unsure words; or text so repetitive that it is a loop."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of sound, in samples."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What a recogniser made of the stretches."""
-
-    language: str
-    language_confidence: float
-    utterances: tuple[Utterance, ...]
-    """Times are of the whole sound."""
 
 
 class Recogniser(Protocol):
@@ -66,22 +49,24 @@ class Recogniser(Protocol):
     batch_size: int
     """Stretches that are decoded together."""
 
-    def hear(self, sound: NDArray[np.float32], spans: Sequence[Span]) -> Heard:
-        """What is said in each stretch of a sound; there is at least one."""
+    def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
+        """What is said in each stretch of a sound; there is at least one. Times are of the whole sound."""
 
 
-class SpeechModel:
-    """Turns sound into a transcript."""
+class SpeechStage:
+    """What is said, as a `SoundStage`."""
 
-    def __init__(self, recogniser: Recogniser, *, model: str) -> None:
-        self._recogniser = recogniser
+    def __init__(self, name: str, *, revision: int, model: str, recogniser: Recogniser) -> None:
+        self.name = name
+        self.revision = revision
         self._model = model
+        self._recogniser = recogniser
 
     @property
-    def report(self) -> RuntimeReport:
+    def report(self) -> RuntimeReport | None:
         """How it runs."""
         return RuntimeReport(
-            stage=f"speech:{self._model}",
+            stage=self.name,
             model=self._model,
             device=self._recogniser.device,
             runtime=self._recogniser.runtime,
@@ -89,29 +74,38 @@ class SpeechModel:
             batch_size=self._recogniser.batch_size,
         )
 
-    def transcribe(self, sound: NDArray[np.float32]) -> Transcript:
-        """(N,) mono, 16 kHz, -1 to 1, to what is said in it. Nothing where nobody speaks. From one thread."""
-        spans = speech_spans(sound)
-        if not spans:
-            return Transcript(None, 0.0, ())
-        heard = self._recogniser.hear(sound, spans)
-        return Transcript(heard.language, heard.language_confidence, heard.utterances)
+    def listen(self, sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Heard:
+        """A transcript, without utterances where nobody speaks."""
+        if not speech:
+            return Heard(transcript=NOTHING)
+        found = self._recogniser.hear(sound, joined(speech, len(sound)))
+        said = tuple(_in_place(found.utterances, speech))
+        return Heard(transcript=replace(found, utterances=said) if said else NOTHING)
 
 
-def load(entry: ModelEntry, resources: Resources) -> SpeechModel:
-    """An installed model. `entry.options`: engine, "faster-whisper" (the default) or "openai-whisper".
+def load(stage_name: str, entry: ModelEntry, resources: Resources) -> SpeechStage:
+    """The stage of an installed model. `entry.options`: engine, "faster-whisper" (the default) or "openai-whisper".
 
     Raises ModelError if it is not installed, was altered, or its engine is missing or unknown.
     """
     store = Store(resources.models)
     folder = store.verified(entry) if entry.package is None else builtin_folder()
+    return SpeechStage(
+        stage_name,
+        revision=stage_revision(stage_name, entry, store, resources.config_folders),
+        model=entry.name,
+        recogniser=_recogniser(entry, folder, resources),
+    )
+
+
+def _recogniser(entry: ModelEntry, folder: Path, resources: Resources) -> Recogniser:
     engine = str(entry.options.get("engine", FasterWhisper.name))
     if engine == FasterWhisper.name:
-        return SpeechModel(FasterWhisper(folder, resources), model=entry.name)
+        return FasterWhisper(folder, resources)
     if engine == OPENAI:
         from indexer.models.openai_whisper import OpenAiWhisper  # noqa: PLC0415 - it imports this module
 
-        return SpeechModel(OpenAiWhisper(folder, resources), model=entry.name)
+        return OpenAiWhisper(folder, resources)
     raise ModelError(
         f'The model {entry.name} wants the engine "{engine}", which is not known.',
         f"Name {FasterWhisper.name} or {OPENAI} in its options.",
@@ -124,26 +118,70 @@ def builtin_folder() -> Path:
     return folders.pop()
 
 
-def speech_spans(sound: NDArray[np.float32]) -> list[Span]:
-    """Where somebody speaks in a sound (N,) of 16 kHz: in order, apart, none longer than 28 seconds."""
-    from faster_whisper.vad import VadOptions, get_speech_timestamps  # noqa: PLC0415 - loads CTranslate2
-
-    if len(sound) == 0:
-        return []
-    options = VadOptions(max_speech_duration_s=LONGEST, min_silence_duration_ms=_PAUSE_MS, speech_pad_ms=_MARGIN_MS)
-    return joined([Span(found["start"], found["end"]) for found in get_speech_timestamps(sound, options)])
-
-
-def joined(spans: Sequence[Span]) -> list[Span]:
-    """Spans with the short pauses between them closed, as long as the result is not too long."""
-    result: list[Span] = []
-    for span in spans:
-        last = result[-1] if result else None
-        if last and span.start - last.end <= _JOINED * RATE and span.end - last.start <= LONGEST * RATE:
-            result[-1] = Span(last.start, span.end)
-        else:
-            result.append(span)
+def joined(speech: Sequence[Stretch], samples: int) -> list[Stretch]:
+    """Stretches as Whisper hears them: short pauses closed, cut at a long one where they would be too long, with a
+    margin for what is no voice yet (an "s", an "h"). `samples`: of the whole sound."""
+    groups: list[list[Stretch]] = []
+    for stretch in speech:
+        if not groups or stretch.start - groups[-1][-1].end > _JOINED * RATE:
+            groups.append([])
+        groups[-1].append(stretch)
+    parts = [part for group in groups for part in _fitting(group)]
+    margin = int(_MARGIN * RATE)
+    result: list[Stretch] = []
+    for number, part in enumerate(parts):
+        start, end = part[0].start, part[-1].end
+        before = (parts[number - 1][-1].end + start + 1) // 2 if number else 0
+        after = (end + parts[number + 1][0].start) // 2 if number + 1 < len(parts) else samples
+        result.append(Stretch(max(start - margin, before), min(end + margin, after)))
     return result
+
+
+def _fitting(group: list[Stretch]) -> list[list[Stretch]]:
+    """A group as several that are not too long, cut at pauses that are long and near the middle."""
+    start, length = group[0].start, group[-1].end - group[0].start
+    if length <= LONGEST * RATE or len(group) == 1:
+        return [group]
+
+    def worth(place: int) -> float:
+        left, right = group[place - 1].end, group[place].start
+        return (1 + right - left) * (1 - abs((left + right) / 2 - start - length / 2) / (length / 2))
+
+    cut = max(range(1, len(group)), key=worth)
+    return [*_fitting(group[:cut]), *_fitting(group[cut:])]
+
+
+def _in_place(utterances: Sequence[Utterance], speech: Sequence[Stretch]) -> Iterator[Utterance]:
+    """Utterances whose words lie where a voice is heard.
+
+    Whisper's times come from an alignment that leaves no gaps: a pause is given to the word before or after it, and may
+    push that word aside. A word is there where most of the voice in its span is; the first one after a pause begins
+    with the voice, the last one ends with it.
+    """
+    voices = [None, *(_voice_of(word, speech) for said in utterances for word in said.words), None]
+    place = 0
+    for said in utterances:
+        words: list[Word] = []
+        for word in said.words:
+            before, voice, after = voices[place : place + 3]
+            start, end = word.start, word.end
+            if voice is not None:
+                first, last = voice.start / RATE, voice.end / RATE
+                start = first if voice != before and start < first + _ASIDE else max(start, first)
+                end = last if voice != after and end > last - _ASIDE else min(end, last)
+            words.append(replace(word, start=start, end=end))
+            place += 1
+        yield replace(said, start=words[0].start, end=words[-1].end, words=tuple(words))
+
+
+def _voice_of(word: Word, speech: Sequence[Stretch]) -> Stretch | None:
+    """The stretch that holds most of a word's span; None if none holds any of it."""
+
+    def shared(stretch: Stretch) -> float:
+        return min(word.end * RATE, stretch.end) - max(word.start * RATE, stretch.start)
+
+    most = max(speech, key=shared)
+    return most if shared(most) > 0 else None
 
 
 class FasterWhisper:
@@ -178,11 +216,11 @@ class FasterWhisper:
             ) from error
         self._pipeline = faster_whisper.BatchedInferencePipeline(model)
 
-    def hear(self, sound: NDArray[np.float32], spans: Sequence[Span]) -> Heard:
+    def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         """As a `Recogniser`."""
         segments, info = self._pipeline.transcribe(
             sound,
-            clip_timestamps=[{"start": span.start / RATE, "end": span.end / RATE} for span in spans],
+            clip_timestamps=[{"start": one.start / RATE, "end": one.end / RATE} for one in stretches],
             vad_filter=False,
             temperature=0.0,
             beam_size=5,
@@ -199,7 +237,7 @@ class FasterWhisper:
             for segment in segments
             if is_speech(segment.no_speech_prob, segment.avg_logprob, segment.compression_ratio) and segment.words
         )
-        return Heard(info.language, float(info.language_probability), utterances)
+        return Transcript(info.language, float(info.language_probability), utterances)
 
 
 def is_speech(no_speech: float, log_probability: float, compression: float) -> bool:

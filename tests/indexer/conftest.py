@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from indexer.media.limits import Limits
+from indexer.models.loading import load_stage
+from indexer.models.speech import SpeechStage
 from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Failure
 from indexer.stage import LoadedStage
+from tests import tiny_tasks
 from tests.sample_photos import copy_photos
 
 
@@ -41,3 +44,11 @@ def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
         return results
 
     return run
+
+
+@pytest.fixture(scope="session")
+def whisper(tmp_path_factory: pytest.TempPathFactory) -> SpeechStage:
+    """The builtin speech model."""
+    stage = load_stage("speech:whisper-tiny-en", tiny_tasks.resources(tmp_path_factory.mktemp("speech")))
+    assert isinstance(stage, SpeechStage)
+    return stage
