@@ -11,13 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future
-from typing import TypeVar
 
 from config.errors import ModelError, ReverieError, StageBroken
 from config.paths import Paths
 from daemon.answers import Answers
-from daemon.view import BUILTIN_PLAN, QuerySide, View, query_resources
+from daemon.new_view import NewView
+from daemon.view import BUILTIN_PLAN
 from indexer.pictures import Pictures
 from indexer.records import Plan, Space
 from indexer.stages import cuts_out
@@ -38,8 +37,6 @@ SWEEP_ROWS = 1000
 
 ASIDE_SECONDS = 300.0
 """After so long a new profile is tried again whose model could not work."""
-
-_T = TypeVar("_T")
 
 
 class ChangeInProgress(ReverieError):
@@ -70,9 +67,7 @@ class Profiles:
         self._trouble: ReverieError | None = None
         self._sweeping = True  # a change may have been cut off before everything was removed
         self._swept = False
-        self._checked: Plan | None = None
-        self._checking: Future[None] | None = None
-        self._opening: Future[View] | None = None
+        self._new = NewView(paths)
         self._due = self._aside_until = 0.0
         plans = catalog.plans()
         self._active = self._refreshed(plans.active or BUILTIN_PLAN)
@@ -135,7 +130,7 @@ class Profiles:
     @property
     def opening(self) -> bool:
         """The new profile is complete, and is being opened for use."""
-        return self._opening is not None
+        return self._new.opening
 
     @property
     def idle(self) -> bool:
@@ -210,35 +205,33 @@ class Profiles:
         with self._lock:
             if self._aside_until and self._clock() >= self._aside_until:
                 self._start_afresh()
-            if self._building is not None and (self._clock() >= self._due or self._is_open):
+            if self._building is not None and (self._clock() >= self._due or self._new.is_open):
                 self._due = self._clock() + CHECK_SECONDS
                 if self._build(self._building, answers):
                     return True
             return self._sweeping and self._sweep()
 
-    @property
-    def _is_open(self) -> bool:
-        return self._opening is not None and self._opening.done()
-
     def _build(self, plan: Plan, answers: Answers) -> bool:
         """Look how far the new plan is; open its view once it is complete; switch once that is open."""
         try:
-            if not self._is_checked(plan):
-                return False
+            if not self._new.is_checked(plan):
+                if not self._new.check(plan):
+                    return False
+                if not self._aside_until:
+                    self._trouble = None
             done, total = self._catalog.building_progress()
             if done < total:
                 return False
-            if self._opening is None:
+            if not self._new.opening:
                 if self._catalog.ensure_jobs(self.stages):  # of a file that was identified in the moment of `begin`
                     return False
                 self._must_not_be_empty(plan)
-                self._opening = _in_background(lambda: _opened(answers, plan))
-            if not self._opening.done():
+            view = self._new.open(plan, answers)
+            if view is None:
                 return False
-            view = self._opening.result()
         except ReverieError as error:
             logger.error("the profile %s cannot be taken into use: %s", plan.profile, error)
-            self._checking = self._opening = None
+            self._new.forget()
             if not self._aside_until:  # that trouble is the same, or comes first
                 self._trouble = error
             self._due = self._clock() + AGAIN_SECONDS
@@ -261,24 +254,6 @@ class Profiles:
                 "`reverie status` shows why. `reverie retry` tries again; `reverie models cancel` stops the change.",
             )
 
-    def _is_checked(self, plan: Plan) -> bool:
-        """Whether the new query side was loaded once.
-
-        That is tried at the beginning, in the background: what cannot answer should be known before hours of analysis,
-        and what has to be built for it (in a child process) is then there at the end.
-        """
-        if self._checked == plan:
-            return True
-        if self._checking is None:
-            self._checking = _in_background(QuerySide(plan, query_resources(self._paths)).load)
-        if not self._checking.done():
-            return False
-        self._checking.result()
-        self._checked, self._checking = plan, None
-        if not self._aside_until:
-            self._trouble = None
-        return True
-
     def _sweep(self) -> bool:
         """Remove a little of what plans of the past have left."""
         if self._catalog.sweep(SWEEP_ROWS):
@@ -292,16 +267,11 @@ class Profiles:
         self._sweeping = False
         return False
 
-    def _forget_work(self) -> None:
-        """What was begun for a plan that is not the one any more. Its threads end by themselves."""
-        self._checking = self._opening = None
-        self._trouble = None
-        self._due = 0.0
-
     def _start_afresh(self) -> None:
-        """Forget that, and what was set aside."""
-        self._forget_work()
-        self._aside_until = 0.0
+        """Forget what was begun for a plan that is not the one any more, what failed, and what was set aside."""
+        self._new.forget()
+        self._trouble = None
+        self._due = self._aside_until = 0.0
 
     def _refreshed(self, plan: Plan) -> Plan:
         """The plan as its profile is defined now: a list of labels may have been edited, a plug-in installed.
@@ -337,23 +307,3 @@ def reads_vectors(stage: str, plan: Plan) -> bool:
     """Whether a stage needs no more than the photo's vector in the plan's space: "labels:clip" in the space of clip."""
     task, _, model = stage.partition(":")
     return task in {"labels", "aesthetic"} and plan.space.name.partition("@")[0] == model
-
-
-def _opened(answers: Answers, plan: Plan) -> View:
-    view = answers.view_of(plan)
-    view.query.load()
-    return view
-
-
-def _in_background(work: Callable[[], _T]) -> Future[_T]:
-    """Run in a thread that does not keep the process from ending."""
-    future: Future[_T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except Exception as error:  # noqa: BLE001 - raised again where somebody listens, by `result`
-            future.set_exception(error)
-
-    threading.Thread(target=run, name="profile", daemon=True).start()
-    return future

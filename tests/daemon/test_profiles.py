@@ -140,7 +140,7 @@ def test_the_old_answers_until_every_photo_has_its_new_vector(indexed: Library) 
         assert indexed.profiles.active == BUILTIN_PLAN
         assert indexed.answers.plan == BUILTIN_PLAN
         assert indexed.found() == PHOTOS
-        indexed.advance(lambda: indexed.profiles._checked is not None)
+        indexed.advance(lambda: indexed.profiles._new.is_checked(OTHER))
         assert len(indexed.work(1)) == 1
     indexed.advance(lambda: indexed.profiles.building is None)
     assert indexed.answers.plan == indexed.profiles.active == OTHER
@@ -182,7 +182,7 @@ def test_a_photo_that_comes_meanwhile_is_part_of_both(indexed: Library) -> None:
     indexed.work()
     indexed.catalog.record_files([stat("/new.jpg")])
     indexed.catalog.identify([(stat("/new.jpg"), b"n" * 32, Kind.PHOTO)], indexed.profiles.stages)
-    indexed.advance(lambda: indexed.profiles._checked is not None)
+    indexed.advance(lambda: indexed.profiles._new.is_checked(OTHER))
     assert indexed.profiles.building is not None
     indexed.work()
     indexed.advance(lambda: indexed.profiles.idle)
@@ -230,7 +230,9 @@ def test_a_profile_that_cannot_be_asked_is_not_taken_into_use(
     indexed: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "broken").touch()
-    monkeypatch.setattr(indexed.profiles, "_paths", Paths(indexed.paths.library, tmp_path / "broken", tmp_path, ()))
+    monkeypatch.setattr(
+        indexed.profiles._new, "_paths", Paths(indexed.paths.library, tmp_path / "broken", tmp_path, ())
+    )
     indexed.profiles.begin("other")
     indexed.work()
     indexed.advance(lambda: indexed.profiles.trouble is not None)
@@ -251,7 +253,7 @@ def test_a_plan_whose_model_cannot_work_is_set_aside_and_tried_again(indexed: Li
     indexed.profiles.begin("other")
     assert indexed.profiles.do_without(BROKEN)
     assert list(indexed.profiles.set_aside) == ["embedding:other"]
-    indexed.advance(lambda: indexed.profiles._checked is not None)
+    indexed.advance(lambda: indexed.profiles._new.is_checked(OTHER))
     trouble = indexed.profiles.trouble
     assert trouble is not None
     assert trouble.title == "The weights are damaged."
