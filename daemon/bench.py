@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from config.commands import SubParsers
     from daemon.verify import NetworkJudgement
     from indexer.records import Plan, RuntimeReport
+    from search.messages import StageMessage
 
 PHOTOS = 64
 """Enough for several batches and a steady rate; seconds on any machine."""
@@ -81,7 +82,7 @@ class BenchMessage(TypedDict):
     steps: list[StepMessage]
     bottleneck: str
     advice: str
-    stages: list[dict[str, object]]
+    stages: list[StageMessage]
     """What each stage's network runs on."""
     networks: list[NetworkJudgement]
 
@@ -130,6 +131,7 @@ def run(
 def measure(plan: Plan, paths: Sequence[Path], settings: Settings) -> BenchMessage:
     """Run everything. Raises ModelError if the worker cannot work."""
     from daemon.rates import Rates  # noqa: PLC0415 - after the arguments were found right
+    from daemon.stage_report import stage_messages  # noqa: PLC0415
     from daemon.verify import judge  # noqa: PLC0415
 
     line = _Line(plan, settings)
@@ -164,7 +166,7 @@ def measure(plan: Plan, paths: Sequence[Path], settings: Settings) -> BenchMessa
         ],
         "bottleneck": what,
         "advice": advice,
-        "stages": [_stage(report) for report in line.reports.values()],
+        "stages": stage_messages(line.reports, seconds),
         "networks": judge(plan.profile, settings),
     }
 
@@ -290,14 +292,3 @@ def _photos_in(folder: Path, count: int, watch: Watch) -> list[Path]:
         if is_photo(entry.name) and entry.is_file()
     )
     return list(itertools.islice(found, count))
-
-
-def _stage(report: RuntimeReport) -> dict[str, object]:
-    return {
-        "stage": report.stage,
-        "model": report.model,
-        "device": report.device,
-        "runtime": report.runtime,
-        "precision": report.precision,
-        "batch_size": report.batch_size,
-    }

@@ -213,7 +213,7 @@ class Indexing:
 
     def stage_messages(self) -> list[StageMessage]:
         """How each network runs, as the last worker said."""
-        return stage_messages(self.workers.reports, self.progress.pace())
+        return stage_messages(self.workers.reports, self.progress.pace().seconds_per_step)
 
     def device_messages(self) -> list[DeviceMessage]:
         """What the graphics cards of the workers do, or lately did; none on a machine without."""

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from daemon.progress import Pace
 from indexer.records import RuntimeReport, stage_order
 from indexer.runtime.gpu import GpuReading
 from search.messages import DeviceMessage, StageMessage
 
 
-def stage_messages(reports: Mapping[str, RuntimeReport], pace: Pace) -> list[StageMessage]:
+def stage_messages(reports: Mapping[str, RuntimeReport], seconds_per_step: Mapping[str, float]) -> list[StageMessage]:
     """One message for each stage with a network, in the order in which they run.
 
-    `reports` is what the worker said (stage to report), `pace` the recent past.
+    `reports` is what the worker said (stage to report), `seconds_per_step` the mean seconds of a photo in each step.
     """
     messages: list[StageMessage] = []
     for stage in sorted(reports, key=stage_order):
         report = reports[stage]
-        seconds = pace.seconds_per_step.get(stage)
+        seconds = seconds_per_step.get(stage)
         messages.append(
             {
                 "stage": stage,
