@@ -24,6 +24,9 @@ BUSY_TIMEOUT_SECONDS = 10.0
 WRITER_CACHE_KIB = 16_000
 READER_CACHE_KIB = 4_000
 WAL_LIMIT_BYTES = 32 << 20
+CHECKPOINT_PAGES = 4000
+"""The write-ahead log is folded into the file when it has so many pages (of 4 KiB). SQLite's own 1000 are less than two
+batches of a large library, whose tags lie on a page of their own each; what several batches change is written once."""
 
 
 class Database:
@@ -132,6 +135,7 @@ class Database:
                 "Put the library on a local disk (--library DIR); the photos themselves may stay on the network.",
             )
         self._writer.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        self._writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 
     def _migrate(self) -> None:
         self._writer.execute("BEGIN IMMEDIATE")  # two processes that start together migrate one after the other
