@@ -1,13 +1,10 @@
 """What happens in a clip: VideoMAE (Tong et al., 2022) and TimeSformer (Bertasius et al., 2021) know a list of actions,
-X-CLIP (Ni et al., 2022) judges any that are put in words.
-
-Frames come in decoded; no video is opened here.
+X-CLIP (Ni et al., 2022) judges any that are put in words. A stage of clips; `indexer.acting` decodes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +13,8 @@ from numpy.typing import NDArray
 
 from config.errors import ModelError
 from indexer.models.canvas import Canvas, canvas_of
-from indexer.models.listing import ModelEntry
+from indexer.models.label_lists import label_lists
+from indexer.models.listing import ModelEntry, stage_revision
 from indexer.models.pretrained import (
     CONFIG,
     class_names,
@@ -29,7 +27,8 @@ from indexer.models.pretrained import (
 )
 from indexer.models.resources import Resources
 from indexer.models.served import ServedNetwork
-from indexer.records import RuntimeReport
+from indexer.models.store import Store
+from indexer.records import Event, RuntimeReport
 from indexer.runtime.artifacts import key_of
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
 from indexer.runtime.parity import REDUCED_PRECISION, SAME_PRECISION
@@ -40,37 +39,52 @@ if TYPE_CHECKING:
 CLASSIFIERS = ("videomae", "timesformer")
 BY_TEXTS = "xclip"
 TOP = 5
+THRESHOLD = 0.5
+"""The probability from which an action is named: it is more probable than all others together."""
+NOTHING = (
+    "nothing happens",
+    "an empty room",
+    "a landscape",
+    "a street with buildings",
+    "an object on a table",
+    "an animal resting",
+    "a person standing still",
+    "people standing around",
+    "a text on a screen",
+    "a dark, blurred picture",
+)
+"""What X-CLIP may choose instead of an action. It judges by a softmax, which always finds something."""
 _WINDOW = 0.8
-_CODE = "1"
+_CODE = "2"
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """An action, and how sure the network is of it."""
+def load(stage_name: str, entry: ModelEntry, resources: Resources) -> ActionStage:
+    """The stage of an installed model. `entry.options`: list (the list of labels that X-CLIP chooses from; the others
+    know their own and take none), threshold (0 to 1).
 
-    name: str
-    """Lower case: "playing guitar"."""
-    score: float
-    """0 to 1; over all actions of the network they add up to 1."""
-
-
-def load(entry: ModelEntry, resources: Resources, *, actions: Sequence[str] = ()) -> ActionModel:
-    """An installed model. `actions` are what X-CLIP chooses from; the others know their own and are given none.
-
-    Raises ModelError if it is not installed, was altered, is of an unknown kind, or wants actions and gets none.
+    Raises ModelError if it is not installed, was altered, is of an unknown kind, or wants a list and gets none;
+    ConfigError for a list that cannot be read.
     """
-    ref = network_ref(entry, resources, actions=actions)
-    served = ServedNetwork(ref, stage=f"action:{entry.name}", model=entry.name, resources=resources)
-    return ActionModel(ActionNetwork(*ref.arguments), served)
+    ref = network_ref(entry, resources)
+    network = ActionNetwork(*ref.arguments)
+    return ActionStage(
+        stage_name,
+        revision=stage_revision(stage_name, entry, Store(resources.models), resources.config_folders),
+        network=network,
+        served=ServedNetwork(ref, stage=stage_name, model=entry.name, resources=resources),
+        threshold=float(entry.options.get("threshold", THRESHOLD)),
+    )
 
 
-def network_ref(entry: ModelEntry, resources: Resources, *, actions: Sequence[str] = ()) -> NetworkRef:
-    """The network of an installed model. Raises ModelError as `load` does."""
+def network_ref(entry: ModelEntry, resources: Resources) -> NetworkRef:
+    """The network of an installed model. Raises ModelError and ConfigError as `load` does."""
+    name = entry.options.get("list")
+    actions = () if name is None else actions_of(str(name), resources.config_folders)
     return installed_network("indexer.models.action:ActionNetwork", entry, resources, *actions)
 
 
 class ActionNetwork:
-    """A `Network`: clips (N, T, 3, S, S) in, logits of the actions (N, C) out."""
+    """A `Network`: clips (N, T, 3, S, S) in, logits (N, C) out; of X-CLIP, those of the actions and of `NOTHING`."""
 
     inputs: tuple[TensorSpec, ...]
     outputs = ("logits",)
@@ -78,7 +92,7 @@ class ActionNetwork:
     reduced_precision = REDUCED_PRECISION
 
     def __init__(self, model: str, folder: str, key: str, *actions: str) -> None:
-        """`key` stands for the weights. Raises ModelError as `load` does."""
+        """`key` stands for the weights; `actions` are for X-CLIP alone. Raises ModelError as `load` does."""
         self.folder = Path(folder)
         config = read_settings(self.folder, CONFIG)
         kind = str(config.get("model_type"))
@@ -87,18 +101,19 @@ class ActionNetwork:
                 f'The model in {folder} is of the kind "{kind}", which names no actions.',
                 f"Choose one of the kinds {', '.join((*CLASSIFIERS, BY_TEXTS))}.",
             )
-        self._by_texts = kind == BY_TEXTS
-        if self._by_texts != bool(actions):
+        self._texts = (*actions, *NOTHING) if kind == BY_TEXTS else ()
+        if bool(self._texts) != bool(actions):
             raise ModelError(
-                f"The model {model} {'chooses from' if self._by_texts else 'does not take'} a list of actions.",
-                "Give it one." if self._by_texts else "Give it none: it knows its own.",
+                f"The model {model} {'chooses from' if self._texts else 'does not take'} a list of actions.",
+                f"In models.yaml, {'add to' if self._texts else 'take from'} its options the `list`"
+                f"{', as in `list: activities`' if self._texts else ': it knows its own'}.",
             )
-        vision = config.get("vision_config", {}) if self._by_texts else config
+        vision = config.get("vision_config", {}) if self._texts else config
         self.frames = int(vision.get("num_frames", 16 if kind == "videomae" else 8))
         self.canvas: Canvas = canvas_of(self.folder)
         self.names: Mapping[int, str] = dict(enumerate(actions)) if actions else class_names(self.folder)
         self.name = f"{model}/actions"
-        self.fingerprint = key_of(key, _CODE, code_version(), repr(self.canvas), str(self.frames), *actions)
+        self.fingerprint = key_of(key, _CODE, code_version(), repr(self.canvas), str(self.frames), *self._texts)
         side = self.canvas.side
         self.inputs = (TensorSpec("pixel_values", "float32", (self.frames, 3, side, side)),)
 
@@ -106,9 +121,9 @@ class ActionNetwork:
         """The reference. Raises ModelError."""
         from indexer.models.task_modules import Actions, ClipsAndTexts  # noqa: PLC0415 - loads torch
 
-        if not self._by_texts:
+        if not self._texts:
             return Actions(load_model("AutoModelForVideoClassification", self.folder)).eval()
-        texts = load_tokenizer(self.folder)(list(self.names.values()), padding=True, return_tensors="pt")
+        texts = load_tokenizer(self.folder)(list(self._texts), padding=True, return_tensors="pt")
         model = load_model("AutoModel", self.folder)
         return ClipsAndTexts(model, texts["input_ids"], texts["attention_mask"]).eval()
 
@@ -132,39 +147,59 @@ class ActionNetwork:
         return np.asarray(outputs[0], np.float32)
 
 
-class ActionModel:
-    """Names what happens in clips."""
+class ActionStage:
+    """Names what happens in clips; a `ClipStage`."""
 
-    def __init__(self, network: ActionNetwork, served: ServedNetwork) -> None:
+    def __init__(
+        self, name: str, *, revision: int, network: ActionNetwork, served: ServedNetwork, threshold: float
+    ) -> None:
+        self.name = name
+        self.revision = revision
+        self.frames = network.frames
         self._network = network
         self._served = served
+        self._threshold = threshold
 
     @property
-    def report(self) -> RuntimeReport:
+    def report(self) -> RuntimeReport | None:
         """How the network runs now."""
         return self._served.report
 
-    def prepare(self, clip: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """A clip (F, H, W, 3) sRGB, F >= 1, to what `recognise` takes (T, 3, S, S). From any thread.
-
-        The T frames are taken evenly from the F; where F is smaller, some are taken twice.
-        """
+    def prepare_clip(self, clip: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """A clip (F, H, W, 3) to (T, 3, S, S). T frames are taken evenly from the F; if F is less, some twice."""
         return self._network.one(clip)
 
-    def recognise(self, clips: Sequence[NDArray[np.float32]]) -> list[tuple[Label, ...]]:
-        """Prepared clips to their five most probable actions, in order. From one thread."""
+    def recognise(self, clips: Sequence[NDArray[np.float32]]) -> list[tuple[Event, ...]]:
+        """Prepared clips to the actions in each that are sure enough, five at most."""
         (logits,) = self._served(np.stack(clips))
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return [self._best(row) for row in shifted / shifted.sum(axis=1, keepdims=True)]
+        return [self._sure(row) for row in shifted / shifted.sum(axis=1, keepdims=True)]
 
     def close(self) -> None:
         """End what is being built in the background."""
         self._served.close()
 
-    def _best(self, probabilities: NDArray[np.float32]) -> tuple[Label, ...]:
-        order = np.argsort(-probabilities, kind="stable")[:TOP]
+    def _sure(self, probabilities: NDArray[np.float32]) -> tuple[Event, ...]:
         names = self._network.names
-        return tuple(Label(names[int(index)], float(probabilities[index])) for index in order if int(index) in names)
+        order = [int(index) for index in np.argsort(-probabilities, kind="stable") if int(index) in names]
+        return tuple(
+            Event("action", names[index].lower(), 0.0, 0.0, min(1.0, float(probabilities[index])))
+            for index in order[:TOP]
+            if probabilities[index] >= self._threshold
+        )
+
+
+def actions_of(name: str, config_folders: Sequence[Path]) -> tuple[str, ...]:
+    """The labels of a list. Raises ModelError if there is none of that name or it is empty, ConfigError if it cannot
+    be read."""
+    lists = label_lists(config_folders)
+    if not (actions := lists.get(name, ())):
+        raise ModelError(
+            f'A model of actions is to choose from the list "{name}", which is empty or missing.',
+            f"Write labels/{name}.txt in your folder of settings, one action a line, or name one of these as the "
+            f"`list` in the options of the model: {', '.join(sorted(lists))}.",
+        )
+    return actions
 
 
 def evenly(count: int, wanted: int) -> NDArray[np.intp]:

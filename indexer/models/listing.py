@@ -31,7 +31,9 @@ USES: Mapping[str, str] = {
     "aesthetic": "embedding",
     "detection": "detection",
     "segmentation": "segmentation",
+    "action": "action",
     "speech": "speech",
+    "sounds": "sounds",
 }
 """What a photo's stage does ("labels:clip-vit-b-32") to the task of the model that can do it."""
 
@@ -56,7 +58,7 @@ class ModelEntry:
 
     name: str
     task: str
-    """"embedding", "detection", "segmentation", "action", "speech"; "concepts" for the parts of the builtin profile."""
+    """"embedding", "detection", "segmentation", "action", "speech", "sounds"; "concepts" for the parts of the builtin profile."""
     title: str
     about: str
     """What it is good for, and what one must know about it."""
@@ -164,16 +166,17 @@ def space_of(entry: ModelEntry, store: Store) -> Space:
 def stage_revision(stage: str, entry: ModelEntry, store: Store, config_folders: Sequence[Path]) -> int:
     """What the results of a model's stage depend on, as one number from 1 to 2^31 - 1: other results, other number.
 
-    These are our code for the task, the weights, the entry's options and, for labels, every word of the label lists.
+    These are our code for the task, the weights, the entry's options, and every word of the label lists that it uses.
     Raises ModelError if the model is not installed, ConfigError for a label list that cannot be read.
     """
     task, _ = split_stage(stage)
     weights = entry.package or store.manifest(entry).commit
     parts: list[Any] = [task, TASK_REVISIONS[task], weights, dict(entry.options)]
-    if task == "labels":
+    if task == "labels" or "list" in entry.options:
         from indexer.models.label_lists import label_lists  # noqa: PLC0415 - only where labels are wanted
 
-        parts.append(sorted((name, list(words)) for name, words in label_lists(config_folders).items()))
+        lists = sorted((name, list(words)) for name, words in label_lists(config_folders).items())
+        parts.append(lists if task == "labels" else [one for one in lists if one[0] == entry.options["list"]])
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
     return int.from_bytes(digest[:8]) % (_LARGEST_REVISION - 1) + 1
 

@@ -18,7 +18,9 @@ MODULES: Final = {
     "aesthetic": "indexer.models.aesthetic",
     "detection": "indexer.models.detection",
     "segmentation": "indexer.models.segmentation",
+    "action": "indexer.models.action",
     "speech": "indexer.models.speech",
+    "sounds": "indexer.models.sounds",
 }
 """Task to the module whose `load(stage_name, entry, resources)` makes its stage."""
 
@@ -34,6 +36,8 @@ def load_stage(name: str, resources: Resources) -> LoadedStage:
     """
     if name == Stage.CONCEPTS:
         return _loader("indexer.models.concept_stage")(resources)
+    if name == Stage.SOUND:
+        return _loader("indexer.models.sound")(name, resources)
     task, colon, model = name.partition(":")
     if not colon:
         return load_plugin(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from config.errors import ModelError
-from indexer.models.action import ActionNetwork, evenly, load, moved
+from indexer.models.action import NOTHING, ActionNetwork, evenly, moved
+from indexer.models.listing import ModelEntry, stage_revision
+from indexer.models.loading import load_stage
+from indexer.models.store import Store
 from indexer.runtime.samples import gate_samples
+from indexer.stage import ClipStage
 from tests import tiny_tasks
 
 CHOICES = ("a dog runs", "Playing Guitar", "somebody swims")
@@ -48,23 +54,75 @@ def by_the_makers(folder: Path, clip: NDArray[np.uint8], choices: tuple[str, ...
     return dict(zip(names, logits.softmax(dim=1)[0].tolist(), strict=True))
 
 
+def installed(folder: Path, root: Path, **options: object) -> ModelEntry:
+    """A saved model, listed as "tiny" in the user's own list and pulled."""
+    (root / "labels").mkdir(exist_ok=True)
+    (root / "labels" / "doings.txt").write_text("\n".join(CHOICES))
+    files = "\n".join(f"      - path: {path.name}" for path in sorted(folder.iterdir()))
+    (root / "models.yaml").write_text(
+        "models:\n  tiny:\n    task: action\n    title: t\n    about: a\n    licence: none\n"
+        f"    repository: test/{folder.name}\n    revision: null\n    options: {json.dumps(options)}\n"
+        f"    files:\n{files}\n"
+    )
+    return tiny_tasks.install("tiny", "action", folder, root / "models", **options)
+
+
+def load(root: Path) -> ClipStage:
+    """The stage of the installed model, as the worker gets it."""
+    stage = load_stage("action:tiny", dataclasses.replace(tiny_tasks.resources(root), config_folders=(root,)))
+    assert isinstance(stage, ClipStage)
+    return stage
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_an_installed_model_names_what_its_makers_code_names(
     architecture: str, folders: dict[str, Path], tmp_path: Path
 ) -> None:
     choices = ARCHITECTURES[architecture]
-    entry = tiny_tasks.install("tiny", "action", folders[architecture], tmp_path / "models")
-    model = load(entry, tiny_tasks.resources(tmp_path), actions=choices)
-    try:
-        found = model.recognise([model.prepare(clip) for clip in clips()])
-        assert model.report.stage == "action:tiny"
-    finally:
-        model.close()
-    for labels, clip in zip(found, clips(), strict=True):
-        expected = by_the_makers(folders[architecture], clip, choices)
-        assert {label.name: label.score for label in labels} == pytest.approx(expected, abs=1e-4)
-        assert [label.score for label in labels] == sorted((label.score for label in labels), reverse=True)
+    installed(folders[architecture], tmp_path, threshold=0, **({"list": "doings"} if choices else {}))
+    stage = load(tmp_path)
+    found = stage.recognise([stage.prepare_clip(clip) for clip in clips()])
+    assert stage.report is not None
+    assert stage.report.stage == "action:tiny"
+    assert stage.frames == tiny_tasks.FRAMES
+    for events, clip in zip(found, clips(), strict=True):
+        expected = by_the_makers(folders[architecture], clip, (*choices, *NOTHING) if choices else ())
+        known = {name.lower(): score for name, score in expected.items() if name not in NOTHING}
+        assert {event.label: event.confidence for event in events} == pytest.approx(known, abs=1e-4)
+        assert [event.confidence for event in events] == sorted((event.confidence for event in events), reverse=True)
+        assert {(event.kind, event.start, event.end) for event in events} <= {("action", 0.0, 0.0)}
     assert found[0] != found[1], "all clips look the same to it"
+
+
+def test_only_actions_that_are_sure_enough_are_named(folders: dict[str, Path], tmp_path: Path) -> None:
+    installed(folders["videomae"], tmp_path, threshold=0)
+    every = load(tmp_path)
+    (events,) = every.recognise([every.prepare_clip(clips()[0])])
+    between = (events[0].confidence + events[1].confidence) / 2
+    installed(folders["videomae"], tmp_path, threshold=between)
+    strict = load(tmp_path)
+    assert strict.recognise([strict.prepare_clip(clips()[0])]) == [events[:1]]
+    assert strict.revision != every.revision
+
+
+def test_another_list_of_actions_owes_the_stage_again(folders: dict[str, Path], tmp_path: Path) -> None:
+    entry = installed(folders["x-clip"], tmp_path, list="doings")
+
+    def revision() -> int:
+        return stage_revision("action:tiny", entry, Store(tmp_path / "models"), [tmp_path])
+
+    before = revision()
+    (tmp_path / "labels" / "other.txt").write_text("a word")
+    assert revision() == before
+    (tmp_path / "labels" / "doings.txt").write_text("somebody sings")
+    assert revision() != before
+
+
+def test_a_list_that_is_not_there_is_said_with_those_that_are(folders: dict[str, Path], tmp_path: Path) -> None:
+    installed(folders["x-clip"], tmp_path, list="nowhere")
+    with pytest.raises(ModelError, match='"nowhere", which is empty or missing') as caught:
+        load(tmp_path)
+    assert "activities, doings" in caught.value.remedy
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
