@@ -23,6 +23,10 @@ from indexer.runtime.torch_cpu import TorchCpu
 from tests.indexer.runtime.conftest import resources_in
 from tests.indexer.runtime.planted import FACTORY, Compiled, Missing, Raising, tiny_network, vectors
 
+BUILD_SECONDS = 300
+"""Far more than a build takes alone: it is given the lowest priority, so whatever else runs goes first."""
+pytestmark = pytest.mark.timeout(400)
+
 REF = NetworkRef(FACTORY, ("plain",))
 INPUTS = tiny_network("plain").prepare([np.full((40, 40, 3), 90, np.uint8), np.full((40, 40, 3), 200, np.uint8)])
 
@@ -69,7 +73,7 @@ def first_run(tmp_path_factory: pytest.TempPathFactory, samples: GateSamples) ->
     slot = slot_of(resources, Missing(), Raising(), Compiled(), TorchCpu(), samples=samples)
     meanwhile, reason, before = slot.info.runtime, refusal_of(slot, "Compiled").reason, vectors(slot, INPUTS)
     (resources.models / "go").touch()
-    assert slot.wait(60)
+    assert slot.wait(BUILD_SECONDS)
     yield FirstRun(resources, slot, meanwhile, reason, (before, vectors(slot, INPUTS)))
     slot.close()
 
@@ -149,14 +153,14 @@ def test_damage_and_a_killed_build_are_mended_by_the_next_start(copied: Resource
     engine.write_bytes(engine.read_bytes()[:-1] + b"?")
     (copied.models / "kill").touch()
     slot = slot_of(copied, Compiled(), TorchCpu(), samples=samples)
-    assert slot.wait(60)
+    assert slot.wait(BUILD_SECONDS)
     assert slot.info.runtime.startswith("PyTorch")
     assert "ended by signal 9" in refusal_of(slot, "Compiled").reason
     assert [path.name for path in engine.parent.parent.iterdir()] == [".lock"]
 
     (copied.models / "kill").unlink()
     again = slot_of(copied, Compiled(), TorchCpu(), samples=samples)
-    assert again.wait(60)
+    assert again.wait(BUILD_SECONDS)
     assert again.info.runtime == "Compiled"
     assert not engine.read_bytes().endswith(b"?")
 
