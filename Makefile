@@ -29,8 +29,9 @@ tools:
 	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get update -qq && \
 	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get install -y -qq --no-install-recommends systemd espeak-ng >/dev/null; }
 
+# Two at a time: many tests wait for a service, which two cores can do for two of them.
 test: setup tools  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: setup  ## check style and formatting
 	$(BIN)/ruff check .
