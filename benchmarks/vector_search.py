@@ -57,7 +57,7 @@ def measure(size: int) -> dict[str, object]:
     def blocks() -> Iterator[Vectors]:
         for start in range(0, size, BLOCK):
             ids = np.arange(start, min(start + BLOCK, size), dtype=np.int64) + 1
-            yield Vectors(ids, ids, stored[start : start + BLOCK])
+            yield Vectors(ids, ids, np.zeros_like(ids), stored[start : start + BLOCK])
 
     figures: dict[str, object] = {}
     exact, seconds = _timed(partial(VectorTable.build, blocks, DIMENSION, size, exact=True))

@@ -14,6 +14,7 @@ STAGES: dict[str, int] = {
     Stage.DESCRIBE: 1,
     Stage.PIXELS: 1,
     Stage.CONCEPTS: 1,
+    Stage.SOUND: 1,
 }
 
 TASK_REVISIONS: dict[str, int] = {

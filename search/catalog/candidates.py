@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 
 from search.catalog.rows import Brief, TagMatch
-from search.catalog.sql import AESTHETIC, IN_IDS, VISIBLE, id_list
+from search.catalog.sql import AESTHETIC, IN_IDS, VISIBLE, id_list, marks
 
 ORDERS = {
     "date": "m.taken_at IS NULL, m.taken_at DESC, m.id DESC",
@@ -16,7 +16,7 @@ ORDERS = {
 }
 """How media can be listed; what is unknown comes last."""
 
-_COLUMNS = f"m.id, m.taken_at, m.quality, {AESTHETIC} AS aesthetic, m.perceptual_hash"
+_COLUMNS = f"m.id, m.taken_at, m.quality, {AESTHETIC} AS aesthetic, m.perceptual_hash, m.kind, m.duration"
 
 
 def brief(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, Brief]:
@@ -54,11 +54,23 @@ def tagged(
 
 def tags_among(db: sqlite3.Connection, names: Collection[str], media_ids: Collection[int]) -> list[TagMatch]:
     """Which of these media have which of these tags."""
+    return _tags_among(db, "tag", names, media_ids)
+
+
+def moment_tags_among(db: sqlite3.Connection, names: Collection[str], media_ids: Collection[int]) -> list[TagMatch]:
+    """Which moments of these media have which of these tags."""
+    return _tags_among(db, "moment_tag", names, media_ids)
+
+
+def _tags_among(
+    db: sqlite3.Connection, table: str, names: Collection[str], media_ids: Collection[int]
+) -> list[TagMatch]:
     rows = db.execute(
         # The + and the CROSS JOIN begin with the few media, not with everything that has such a tag.
-        "SELECT segment.media_id, tag.name, max(tag.confidence), max(tag.count) FROM segment"
-        " CROSS JOIN tag ON tag.segment_id = segment.id"
-        f" WHERE segment.media_id {IN_IDS} AND +tag.name IN ({', '.join('?' * len(names))}) GROUP BY 1, 2",
+        "SELECT segment.media_id, one.name, max(one.confidence), max(one.count), segment.ordinal FROM segment"
+        f" CROSS JOIN {table} AS one ON one.segment_id = segment.id WHERE segment.media_id {IN_IDS}"
+        f" {'AND segment.ordinal = 0' if table == 'tag' else ''} AND +one.name IN ({marks(names)})"
+        " GROUP BY segment.media_id, segment.ordinal, one.name",
         (id_list(media_ids), *names),
     )
     return [TagMatch(*row) for row in rows]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from indexer.records import Analysis, Failure, Kind, Space
 from search.catalog import candidates, files, fulltext, jobs, reads, results
 from search.catalog.database import Database
+from search.catalog.inside_reader import InsideReader
 from search.catalog.plan_keeper import PlanKeeper
 from search.catalog.rows import (
     Brief,
@@ -29,7 +30,7 @@ from search.catalog.rows import (
 FILE_NAME = "catalog.sqlite3"
 
 
-class Catalog(PlanKeeper):
+class Catalog(PlanKeeper, InsideReader):
     """What was seen, what it holds, and what is still to do.
 
     Safe to use from many threads: one writes at a time, readers never wait and never see half a batch.
@@ -116,6 +117,7 @@ class Catalog(PlanKeeper):
         self,
         limit: int,
         *,
+        slow: bool = False,
         exclude: Collection[int] = (),
         first: Collection[str] = (),
         vector_spaces: Mapping[str, Space] | None = None,
@@ -124,15 +126,16 @@ class Catalog(PlanKeeper):
         """Take media that have a live path and pending jobs, and none running. Their jobs are running, and committed
         as such, when this returns.
 
-        Media that lack a stage of `first` come before the others; of each, the lowest id first. Where all that a media
-        owes reads vectors of one space (`vector_spaces`: stage to that space), its stored vector is handed out. Jobs of
-        the stages `without` are left as they are.
+        Photos, or with `slow` videos and sounds. Media that lack a stage of `first` come before the others; of each,
+        the lowest id first. Where all that a media owes reads vectors of one space (`vector_spaces`: stage to that
+        space), its stored vectors are handed out. Jobs of the stages `without` are left as they are.
         """
         with self._database.write() as db:
             return jobs.claim(
                 db,
                 limit,
                 self._clock(),
+                slow=slow,
                 exclude=exclude,
                 first=first,
                 vector_spaces=vector_spaces or {},
@@ -140,9 +143,9 @@ class Catalog(PlanKeeper):
             )
 
     def has_work(self, *, without: Collection[str] = ()) -> bool:
-        """Whether `claim` would find something; cheap, whatever the size of the library."""
+        """Whether `claim` would find something, slow or not; cheap, whatever the size of the library."""
         with self._database.read() as db:
-            return bool(jobs.claimable(db, 1, (), without=without))
+            return any(jobs.claimable(db, 1, (), slow=slow, without=without) for slow in (False, True))
 
     def release(self, media_ids: Collection[int]) -> None:
         """Give claimed media back unharmed: running -> pending, attempts unchanged."""
@@ -193,10 +196,14 @@ class Catalog(PlanKeeper):
         with self._database.read() as db:
             return reads.media_with_hashes(db, content_hashes)
 
-    def photos(self, media_ids: Sequence[int]) -> list[PhotoRow]:
-        """Everything known about these media, in the order asked; unknown ids are left out."""
+    def photos(self, media_ids: Sequence[int], *, moments: bool = True) -> list[PhotoRow]:
+        """Everything known about these media, in the order asked; unknown ids are left out.
+
+        Without `moments`, what is inside videos and sounds is left out, which may be much: all segments but the whole,
+        their tags and detections, events and the transcript.
+        """
         with self._database.read() as db:
-            return reads.photos(db, media_ids)
+            return reads.photos(db, media_ids, moments=moments)
 
     def text_matches(
         self, match: str, limit: int, where: str = "1", parameters: Sequence[object] = ()
@@ -240,7 +247,7 @@ class Catalog(PlanKeeper):
             return candidates.tagged(db, name, where, parameters, limit=limit, at_least=at_least)
 
     def tags_among(self, names: Collection[str], media_ids: Collection[int]) -> list[TagMatch]:
-        """Which of these media have which of these tags."""
+        """Which of these media have which of these tags, each as a whole; `moment_tags_among` knows the moments."""
         with self._database.read() as db:
             return candidates.tags_among(db, names, media_ids)
 

@@ -117,17 +117,19 @@ def identify(
         old = _row(db, "path = ? AND missing_since IS NULL", path)
         if old is None or old.signature != stat.signature:
             continue  # it changed while it was read: whoever saw that has recorded it for another look
-        known_media = db.execute("SELECT id FROM media WHERE content_hash = ?", (digest,)).fetchone()
+        known_media = db.execute("SELECT id, kind FROM media WHERE content_hash = ?", (digest,)).fetchone()
         if known_media is None:
+            known_kind = kind
             media_id = db.execute(
                 "INSERT INTO media (content_hash, kind, size, added_at) VALUES (?, ?, ?, ?) RETURNING id",
                 (digest, kind, stat.size, now),
             ).fetchone()[0]
         else:
-            media_id = known_media[0]
+            # Its worker may have found what it is; a look at its beginning, or at its name, cannot know better.
+            media_id, known_kind = known_media[0], Kind(known_media[1])
         db.execute("UPDATE file SET media_id = ? WHERE path = ?", (media_id, path))
         _set_problem(db, path, None, None, None)
-        jobs.create(db, media_id, stages, now)
+        jobs.create(db, media_id, known_kind, stages, now)
         if known_media is not None and old.stat.sidecar is not None:
             jobs.reopen(db, media_id, Stage.DESCRIBE, now)
         touched |= {number for number in (old.media_id, media_id) if number is not None}

@@ -30,7 +30,7 @@ def rewrite(db: sqlite3.Connection, media_ids: Collection[int]) -> None:
     """Make the full-text rows of these media agree with the tables; hidden media get none."""
     if not media_ids:
         return
-    ids = id_list(media_ids)
+    ids = id_list({*media_ids, *_other_halves(db, media_ids)})
     db.execute(f"DELETE FROM fulltext WHERE rowid {IN_IDS}", (ids,))
     paths: dict[int, list[str]] = {}
     for media_id, path in db.execute(
@@ -65,6 +65,16 @@ def rewrite(db: sqlite3.Connection, media_ids: Collection[int]) -> None:
             for media_id, title, description, keywords, people, camera in rows
         ),
     )
+
+
+def _other_halves(db: sqlite3.Connection, media_ids: Collection[int]) -> list[int]:
+    """The videos of Live Photos whose photos are among these media: whether they are shown depends on those."""
+    rows = db.execute(
+        "SELECT other.id FROM media m CROSS JOIN media other ON other.live_id = m.live_id"
+        f" WHERE m.id {IN_IDS} AND m.live_id IS NOT NULL AND other.live_id IS NOT NULL",
+        (id_list(media_ids),),
+    )
+    return [number for (number,) in rows]
 
 
 def matches(

@@ -5,18 +5,49 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from indexer.records import Failure, Space, stage_order
+from indexer.records import Failure, Kind, Space, stage_order
+from indexer.stages import applies, kinds_of
 from search.catalog import fulltext
 from search.catalog.rows import Work
 from search.catalog.sql import IN_IDS, LIVE, NOT_RETIRED, STAT_COLUMNS, id_list, marks, stat_of, storable
 
 
-def create(db: sqlite3.Connection, media_id: int, stages: Mapping[str, int], now: float) -> None:
-    """Open the jobs that this media does not have yet, but none of a stage that is retired."""
+def create(db: sqlite3.Connection, media_id: int, kind: Kind, stages: Mapping[str, int], now: float) -> None:
+    """Open the jobs that this media does not have yet: of the stages that its kind goes through, and none that is
+    retired."""
     db.executemany(
-        "INSERT OR IGNORE INTO job (media_id, stage, revision, state, updated_at) SELECT ?1, ?2, ?3, 'pending', ?4"
+        "INSERT OR IGNORE INTO job (media_id, stage, revision, state, updated_at, slow)"
+        " SELECT ?1, ?2, ?3, 'pending', ?4, ?5"
         " WHERE NOT EXISTS (SELECT 1 FROM retired WHERE kind = 'stage' AND name = ?2)",
-        [(media_id, stage, revision, now) for stage, revision in stages.items()],
+        [(media_id, stage, revision, now, is_slow(kind)) for stage, revision in stages.items() if applies(stage, kind)],
+    )
+
+
+def is_slow(kind: Kind) -> bool:
+    """Whether media of this kind take minutes: what has a length in time does."""
+    return kind != Kind.PHOTO
+
+
+def follow_kind(db: sqlite3.Connection, media_id: int, kind: Kind, stages: Mapping[str, int], now: float) -> None:
+    """Make the jobs of media whose kind turned out to be another one agree with it; `stages` are those of the plans.
+
+    What ran and has no result yet is left running: only stages that do not apply lose their jobs.
+    """
+    owed = [stage for (stage,) in db.execute("SELECT stage FROM job WHERE media_id = ?", (media_id,))]
+    db.executemany(
+        "DELETE FROM job WHERE media_id = ? AND stage = ?",
+        [(media_id, stage) for stage in owed if not applies(stage, kind)],
+    )
+    db.execute("UPDATE job SET slow = ? WHERE media_id = ?", (is_slow(kind), media_id))
+    create(db, media_id, kind, stages, now)
+
+
+def give_back_but(db: sqlite3.Connection, media_id: int, stages: Collection[str], now: float) -> None:
+    """running -> pending for all stages of a media file but these."""
+    db.execute(
+        f"UPDATE job SET state = 'pending', updated_at = ? WHERE media_id = ? AND state = 'running'"
+        f" AND stage NOT IN ({marks(stages)})",
+        (now, media_id, *stages),
     )
 
 
@@ -55,10 +86,12 @@ def open_all(db: sqlite3.Connection, stages: Mapping[str, int], now: float) -> i
             (*pairs, now, *pairs),
         ).rowcount
     for stage, revision in wanted.items():
+        kinds = sorted(kinds_of(stage))
         opened += db.execute(
-            "INSERT INTO job (media_id, stage, revision, state, updated_at) SELECT id, ?1, ?2, 'pending', ?3 FROM media"
-            " WHERE NOT EXISTS (SELECT 1 FROM job WHERE media_id = media.id AND stage = ?1)",
-            (stage, revision, now),
+            "INSERT INTO job (media_id, stage, revision, state, updated_at, slow)"
+            f" SELECT id, ?1, ?2, 'pending', ?3, kind != '{Kind.PHOTO}' FROM media WHERE kind IN ({marks(kinds)})"
+            " AND NOT EXISTS (SELECT 1 FROM job WHERE media_id = media.id AND stage = ?1)",
+            (stage, revision, now, *kinds),
         ).rowcount
     return opened
 
@@ -84,46 +117,44 @@ def claimable(
     db: sqlite3.Connection,
     limit: int,
     exclude: Collection[int],
+    *,
+    slow: bool,
     first: Collection[str] = (),
     without: Collection[str] = (),
 ) -> list[int]:
-    """Media that have a live path and pending jobs, and none running; those that lack a stage of `first` before the
-    others, of each the lowest id first."""
-    # One stage at a time, each in the order of its index: together they would all have to be read and sorted.
-    urgent = {media_id for stage in first for media_id in _waiting(db, limit, exclude, stage)}
-    found = sorted(urgent)[:limit]
-    left = limit - len(found)
-    if not left or not without:
-        return found + _waiting(db, left, [*exclude, *found]) if left else found
-    # Stage by stage again: one that is left out may wait for every photo of the library, and each would be passed by.
-    others = {
-        media_id
-        for stage in _open_stages(db).difference(first, without)
-        for media_id in _waiting(db, left, [*exclude, *found], stage)
-    }
-    return found + sorted(others)[:left]
+    """Media of one lane that have a live path and pending jobs, and none running; those that lack a stage of `first`
+    before the others, of each the lowest id first."""
+    # One stage at a time, each in the order of its index: together they would all have to be read and sorted, and one
+    # that is left out may wait for every photo of the library, each of which would be passed by.
+    waiting = _open_stages(db, slow=slow).difference(without)
+    found: list[int] = []
+    for stages in (waiting.intersection(first), waiting.difference(first)):
+        if left := limit - len(found):
+            passed = id_list([*exclude, *found])
+            found += sorted({one for stage in stages for one in _waiting(db, left, passed, stage, slow=slow)})[:left]
+    return found
 
 
-def _open_stages(db: sqlite3.Connection) -> set[str]:
-    """Those that something waits for, found by one step through the index for each."""
+def _open_stages(db: sqlite3.Connection, *, slow: bool) -> set[str]:
+    """Those that something waits for and that are not retired, found by one step through the index for each."""
+    first = "SELECT min(stage) FROM job INDEXED BY job_waiting WHERE state = 'pending' AND slow = ?1"
     rows = db.execute(
-        "WITH RECURSIVE one (stage) AS ("
-        " SELECT min(stage) FROM job INDEXED BY job_waiting WHERE state = 'pending' UNION ALL"
-        " SELECT (SELECT min(stage) FROM job INDEXED BY job_waiting WHERE state = 'pending' AND stage > one.stage)"
-        " FROM one WHERE one.stage NOT NULL) SELECT stage FROM one WHERE stage NOT NULL"
+        f"WITH RECURSIVE one (stage) AS ({first} UNION ALL"
+        f" SELECT ({first} AND stage > one.stage) FROM one WHERE one.stage NOT NULL)"
+        f" SELECT stage FROM one WHERE stage NOT NULL AND {NOT_RETIRED}",
+        (slow,),
     )
     return {stage for (stage,) in rows}
 
 
-def _waiting(db: sqlite3.Connection, limit: int, exclude: Collection[int], stage: str | None = None) -> list[int]:
-    """Claimable media with one stage pending, or with any."""
-    index, which = ("job_open", "state != 'done'") if stage is None else ("job_waiting", "job.stage = ?")
+def _waiting(db: sqlite3.Connection, limit: int, passed: str, stage: str, *, slow: bool) -> list[int]:
+    """Claimable media with one stage pending, the lowest id first."""
     rows = db.execute(
-        f"SELECT DISTINCT job.media_id FROM job INDEXED BY {index} CROSS JOIN media m ON m.id = job.media_id"
-        f" WHERE job.state = 'pending' AND {which} AND job.{NOT_RETIRED} AND {LIVE} AND NOT job.media_id {IN_IDS}"
+        "SELECT job.media_id FROM job INDEXED BY job_waiting CROSS JOIN media m ON m.id = job.media_id"
+        f" WHERE job.state = 'pending' AND job.slow = ? AND job.stage = ? AND {LIVE} AND NOT job.media_id {IN_IDS}"
         " AND NOT EXISTS (SELECT 1 FROM job other WHERE other.media_id = job.media_id AND other.state = 'running')"
         " ORDER BY job.media_id LIMIT ?",
-        (*([] if stage is None else [stage]), id_list(exclude), limit),
+        (slow, stage, passed, limit),
     )
     return [row[0] for row in rows]
 
@@ -133,13 +164,14 @@ def claim(
     limit: int,
     now: float,
     *,
+    slow: bool,
     exclude: Collection[int],
     first: Collection[str],
     vector_spaces: Mapping[str, Space],
     without: Collection[str],
 ) -> list[Work]:
     """Take the next media to work on; see `Catalog.claim`."""
-    media_ids = claimable(db, limit, exclude, first, without)
+    media_ids = claimable(db, limit, exclude, slow=slow, first=first, without=without)
     work = [_work(db, media_id, vector_spaces, without) for media_id in media_ids]
     db.execute(
         f"UPDATE job SET state = 'running', updated_at = ? WHERE state = 'pending' AND {NOT_RETIRED}"
@@ -164,29 +196,30 @@ def _work(db: sqlite3.Connection, media_id: int, vector_spaces: Mapping[str, Spa
         ).fetchone()
     )
     waiting = {stage for stage, _ in pending}
-    [digest] = db.execute("SELECT content_hash FROM media WHERE id = ?", (media_id,)).fetchone()
+    digest, kind = db.execute("SELECT content_hash, kind FROM media WHERE id = ?", (media_id,)).fetchone()
     return Work(
         media_id,
         digest.hex(),
+        Kind(kind),
         stat.path,
         stat,
         tuple(sorted(waiting, key=stage_order)),
         max(attempts for _, attempts in pending),
-        _stored_vector(db, media_id, {vector_spaces.get(stage) for stage in waiting}),
+        _stored_vectors(db, media_id, {vector_spaces.get(stage) for stage in waiting}),
     )
 
 
-def _stored_vector(db: sqlite3.Connection, media_id: int, spaces: set[Space | None]) -> bytes | None:
-    """The vector of the whole media in the one space that all owed stages read; None where there is none."""
+def _stored_vectors(db: sqlite3.Connection, media_id: int, spaces: set[Space | None]) -> tuple[tuple[int, bytes], ...]:
+    """The vectors of a media file in the one space that all owed stages read."""
     space = next(iter(spaces)) if len(spaces) == 1 else None
     if space is None:
-        return None
-    row = db.execute(
-        "SELECT data FROM segment CROSS JOIN vector ON vector.segment_id = segment.id"
-        " WHERE media_id = ? AND ordinal = 0 AND space_id = (SELECT id FROM space WHERE name = ? AND dimension = ?)",
+        return ()
+    rows = db.execute(
+        "SELECT ordinal, data FROM segment CROSS JOIN vector ON vector.segment_id = segment.id"
+        " WHERE media_id = ? AND space_id = (SELECT id FROM space WHERE name = ? AND dimension = ?) ORDER BY ordinal",
         (media_id, space.name, space.dimension),
-    ).fetchone()
-    return None if row is None else bytes(row[0])
+    )
+    return tuple(rows)
 
 
 def close(db: sqlite3.Connection, media_id: int, stages: Mapping[str, int], now: float) -> None:

@@ -11,18 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.records import Detection, Kind, Space, Tag, stage_order
+from search.catalog import inside
 from search.catalog.results import INFO_COLUMNS, PIXEL_COLUMNS, info_of, pixels_of
 from search.catalog.rows import Counts, Job, PhotoRow, Problem, Vectors
-from search.catalog.sql import AESTHETIC, IN_IDS, NOT_RETIRED, VISIBLE, id_list, marks
+from search.catalog.sql import AESTHETIC, IN_IDS, LIVE, NOT_RETIRED, ONLY_BUILDING, VISIBLE, id_list, marks
 
 SPACE_ID = "(SELECT id FROM space WHERE name = ?)"
-VECTOR_ROWS = "SELECT vector.id, media_id, data FROM vector JOIN segment ON segment.id = segment_id"
-
-ONLY_BUILDING = """
-    SELECT one.key FROM plan, json_each(plan.stages) AS one WHERE plan.role = 'building' EXCEPT
-    SELECT one.key FROM plan, json_each(plan.stages) AS one WHERE plan.role = 'active'
-"""
-"""Stages that the plan in use does without."""
+VECTOR_ROWS = "SELECT vector.id, media_id, ordinal, data FROM vector JOIN segment ON segment.id = segment_id"
 
 PROBLEMS = f"""
     SELECT path, problem_title AS title, problem_remedy AS remedy, 1 AS attempts, problem_since AS since
@@ -56,6 +51,14 @@ def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
             "SELECT count(DISTINCT media_id) FROM file WHERE media_id NOT NULL AND missing_since IS NULL"
         ).fetchone()[0]
     )
+    # Only what is no photo is looked at, by the partial index media_kind.
+    kinds = dict(
+        db.execute(
+            f"SELECT kind, count(*) FROM media m INDEXED BY media_kind WHERE kind != '{Kind.PHOTO}' AND {LIVE}"
+            " GROUP BY kind ORDER BY kind DESC"
+        ).fetchall()
+    )
+    photo_count = media - sum(kinds.values())
     return Counts(
         files=count("file WHERE missing_since IS NULL"),
         unidentified=count("file WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL"),
@@ -67,6 +70,7 @@ def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
         problems=count(f"({PROBLEMS})"),
         missing=count("file WHERE missing_since IS NOT NULL"),
         vectors=dict(db.execute("SELECT name, vectors FROM space ORDER BY name").fetchall()),
+        kinds=({str(Kind.PHOTO): photo_count} if photo_count else {}) | kinds,
     )
 
 
@@ -98,21 +102,23 @@ def media_with_hashes(db: sqlite3.Connection, content_hashes: Collection[bytes])
     return found
 
 
-def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
-    """Everything known about these media, in the order asked; unknown ids are left out."""
+def photos(db: sqlite3.Connection, media_ids: Sequence[int], *, moments: bool = True) -> list[PhotoRow]:
+    """Everything known about these media; see `Catalog.photos`."""
     ids = id_list(media_ids)
     tags: defaultdict[int, dict[tuple[str, str, int], Tag]] = defaultdict(dict)
-    for media_id, name, confidence, source, ordinal, count in db.execute(
-        "SELECT media_id, name, confidence, source, ordinal, count FROM tag JOIN segment ON segment.id = segment_id"
-        f" WHERE media_id {IN_IDS} ORDER BY confidence DESC, name",
-        (ids,),
-    ):
-        # Two plans may have the same kind of stage while one is built: what both say is said once, by the surer.
-        tags[media_id].setdefault((name, source, ordinal), Tag(name, confidence, source, ordinal, count))
+    for table in ("tag", "moment_tag") if moments else ("tag",):
+        for media_id, name, confidence, source, ordinal, count in db.execute(
+            f"SELECT media_id, name, confidence, source, ordinal, count FROM segment CROSS JOIN {table}"
+            f" ON segment.id = segment_id WHERE media_id {IN_IDS} ORDER BY confidence DESC, name, ordinal",
+            (ids,),
+        ):
+            # Two plans may have the same kind of stage while one is built: what both say is said once, by the surer.
+            tags[media_id].setdefault((name, source, ordinal), Tag(name, confidence, source, ordinal, count))
     detections: defaultdict[int, list[Detection]] = defaultdict(list)
     for media_id, label, score, ordinal, *box in db.execute(
-        "SELECT media_id, label, score, ordinal, box_left, box_top, box_right, box_bottom FROM detection"
-        f" JOIN segment ON segment.id = segment_id WHERE media_id {IN_IDS} ORDER BY score DESC, detection.id",
+        "SELECT media_id, label, score, ordinal, box_left, box_top, box_right, box_bottom FROM segment"
+        f" CROSS JOIN detection ON segment.id = segment_id WHERE media_id {IN_IDS}"
+        f"{'' if moments else ' AND ordinal = 0'} ORDER BY score DESC, detection.id",
         (ids,),
     ):
         detections[media_id].append(Detection(label, score, (box[0], box[1], box[2], box[3]), ordinal))
@@ -128,6 +134,10 @@ def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
         (ids,),
     ):
         jobs[media_id].append(Job(stage, *rest))
+    segments = inside.segments_of(db, media_ids, moments=moments)
+    events = inside.events_of(db, media_ids) if moments else {}
+    transcripts = inside.transcripts_of(db, media_ids) if moments else {}
+    halves = inside.other_halves(db, media_ids)
     described = len(INFO_COLUMNS) + 5
     rows = {
         row[0]: PhotoRow(
@@ -143,6 +153,10 @@ def photos(db: sqlite3.Connection, media_ids: Sequence[int]) -> list[PhotoRow]:
             aesthetic=row[-1],
             paths=tuple(paths[row[0]]),
             jobs=tuple(sorted(jobs[row[0]], key=lambda job: stage_order(job.stage))),
+            segments=segments.get(row[0], ()),
+            events=events.get(row[0], ()),
+            transcript=transcripts.get(row[0]),
+            live=halves.get(row[0]),
         )
         for row in db.execute(
             f"SELECT id, content_hash, kind, size, added_at, {', '.join(INFO_COLUMNS + PIXEL_COLUMNS)}, {AESTHETIC}"
@@ -208,7 +222,7 @@ def vectors_of_media(db: sqlite3.Connection, space: Space, media_ids: Sequence[i
     """The vectors of these media, in the order of the media and their segments; hidden media included."""
     rows = db.execute(
         # CROSS JOIN begins with the few media asked for, not with all vectors of the space.
-        "SELECT vector.id, media_id, data FROM segment CROSS JOIN vector ON vector.segment_id = segment.id"
+        "SELECT vector.id, media_id, ordinal, data FROM segment CROSS JOIN vector ON vector.segment_id = segment.id"
         f" WHERE space_id = {SPACE_ID} AND media_id {IN_IDS} ORDER BY media_id, ordinal",
         (space.name, id_list(media_ids)),
     ).fetchall()
@@ -216,9 +230,10 @@ def vectors_of_media(db: sqlite3.Connection, space: Space, media_ids: Sequence[i
     return _vectors(sorted(rows, key=lambda row: place[row[1]]), space)
 
 
-def _vectors(rows: Sequence[tuple[int, int, bytes]], space: Space) -> Vectors:
+def _vectors(rows: Sequence[tuple[int, int, int, bytes]], space: Space) -> Vectors:
     return Vectors(
         np.fromiter((row[0] for row in rows), dtype=np.int64, count=len(rows)),
         np.fromiter((row[1] for row in rows), dtype=np.int64, count=len(rows)),
-        np.frombuffer(b"".join(row[2] for row in rows), dtype="<f2").reshape(len(rows), space.dimension),
+        np.fromiter((row[2] for row in rows), dtype=np.int64, count=len(rows)),
+        np.frombuffer(b"".join(row[3] for row in rows), dtype="<f2").reshape(len(rows), space.dimension),
     )

@@ -9,8 +9,19 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from indexer.records import AUTHORED, Analysis, Detection, Embedding, Failure, MediaInfo, PixelStats, Space, Tag
-from search.catalog import fulltext, jobs, sweeping
+from indexer.records import (
+    AUTHORED,
+    Analysis,
+    Embedding,
+    Failure,
+    Kind,
+    MediaInfo,
+    PixelStats,
+    Space,
+    Stage,
+    Tag,
+)
+from search.catalog import fulltext, inside_writes, jobs, plans, sweeping
 from search.catalog.sql import storable
 
 logger = logging.getLogger(__name__)
@@ -18,7 +29,7 @@ logger = logging.getLogger(__name__)
 INFO_COLUMNS = (
     "format", "width", "height", "taken_at", "utc_offset_minutes", "latitude", "longitude", "altitude", "camera",
     "lens", "exposure_seconds", "f_number", "iso", "focal_length_mm", "title", "description", "keywords", "people",
-    "rating",
+    "rating", "live_id", "duration", "fps", "variable_rate", "video_codec", "audio_codec", "bit_rate", "hdr",
 )  # fmt: skip
 PIXEL_COLUMNS = ("sharpness", "exposure", "contrast", "quality", "brightness", "perceptual_hash")
 
@@ -34,12 +45,12 @@ def store(
     stored: list[int] = []
     unusable: list[Failure] = []
     for analysis in analyses:
-        known = db.execute("SELECT 1 FROM media WHERE id = ?", (analysis.media_id,)).fetchone()
+        known = db.execute("SELECT kind, live_id FROM media WHERE id = ?", (analysis.media_id,)).fetchone()
         if known is None:
             continue  # its last path was forgotten while it was analysed
         db.execute("SAVEPOINT one")
         try:
-            _store_one(db, analysis, gone, now)
+            _store_one(db, analysis, Kind(known[0]), gone, now)
             stored.append(analysis.media_id)
         except (ValueError, OverflowError, sqlite3.IntegrityError) as error:
             # One file's impossible values must not take the rest of the batch with them.
@@ -60,41 +71,43 @@ def store(
     jobs.fail(db, [*failures, *unusable, *partly], max_attempts, now)
 
 
-def _store_one(db: sqlite3.Connection, analysis: Analysis, gone: sweeping.Retired, now: float) -> None:
+def _store_one(db: sqlite3.Connection, analysis: Analysis, kind: Kind, gone: sweeping.Retired, now: float) -> None:
     """Store what one media file's stages found, except what belongs to no plan any more."""
     stages = {stage: revision for stage, revision in analysis.stages.items() if stage not in gone.stages}
     embeddings = [embedding for embedding in analysis.embeddings if embedding.space.name not in gone.spaces]
     media_id = analysis.media_id
     if analysis.info is not None:
+        if analysis.info.kind != kind:
+            _correct_kind(db, analysis, now)
+            kind = analysis.info.kind
         _update_media(db, media_id, INFO_COLUMNS, _info_values(analysis.info))
     if analysis.pixels is not None:
         _update_media(db, media_id, PIXEL_COLUMNS, [getattr(analysis.pixels, name) for name in PIXEL_COLUMNS])
-    db.executemany(
-        "INSERT INTO segment (media_id, ordinal, start_seconds, end_seconds) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (media_id, ordinal) DO UPDATE"
-        " SET start_seconds = excluded.start_seconds, end_seconds = excluded.end_seconds",
-        [(media_id, segment.ordinal, segment.start, segment.end) for segment in analysis.segments],
-    )
-    segment_ids = dict(db.execute("SELECT ordinal, id FROM segment WHERE media_id = ?", (media_id,)).fetchall())
+    if Stage.DESCRIBE in stages:
+        inside_writes.write_segments(db, media_id, analysis.segments)
+    ids = inside_writes.segment_ids(db, media_id)
     for stage in stages:
-        write_tags(db, segment_ids, stage, analysis.tags.get(stage, ()))
-        _write_detections(db, segment_ids, stage, analysis.detections.get(stage, ()))
+        inside_writes.write_tags(db, media_id, ids, stage, analysis.tags.get(stage, ()))
+        inside_writes.write_detections(db, media_id, ids, stage, analysis.detections.get(stage, ()))
         _write_aesthetic(db, media_id, stage, analysis.aesthetic.get(stage))
+        if kind != Kind.PHOTO:
+            inside_writes.write_events(db, media_id, stage, analysis.events.get(stage, ()))
+            inside_writes.write_transcript(db, media_id, stage, analysis.transcripts.get(stage))
     for space in dict.fromkeys(embedding.space for embedding in embeddings):
-        space_id = _space_id(db, space)
-        marks = ", ".join("?" for _ in segment_ids)
-        db.execute(
-            f"DELETE FROM vector WHERE space_id = ? AND segment_id IN ({marks})", (space_id, *segment_ids.values())
-        )
-        db.executemany(
-            "INSERT INTO vector (space_id, segment_id, data) VALUES (?, ?, ?)",
-            [
-                (space_id, segment_ids[embedding.segment], _checked(embedding))
-                for embedding in embeddings
-                if embedding.space == space
-            ],
-        )
+        vectors = [(one.segment, _checked(one)) for one in embeddings if one.space == space]
+        inside_writes.write_vectors(db, media_id, ids, _space_id(db, space), vectors)
     jobs.close(db, media_id, stages, now)
+
+
+def _correct_kind(db: sqlite3.Connection, analysis: Analysis, now: float) -> None:
+    """A media file is of another kind than it was taken for when it was identified: from now on it owes the stages of
+    that kind, and nothing else."""
+    kind = analysis.info.kind if analysis.info is not None else Kind.PHOTO
+    db.execute("UPDATE media SET kind = ? WHERE id = ?", (kind, analysis.media_id))
+    # What the worker says nothing about it has not tried, knowing that it was given the wrong stages.
+    spoken_for = {*analysis.stages, *(stage for failure in analysis.failed for stage in failure.stages)}
+    jobs.give_back_but(db, analysis.media_id, spoken_for, now)
+    jobs.follow_kind(db, analysis.media_id, kind, plans.read(db).stages, now)
 
 
 def set_authored_tags(db: sqlite3.Connection, media_id: int, names: Iterable[str]) -> None:
@@ -102,35 +115,9 @@ def set_authored_tags(db: sqlite3.Connection, media_id: int, names: Iterable[str
     db.execute("INSERT OR IGNORE INTO segment (media_id, ordinal) SELECT id, 0 FROM media WHERE id = ?", (media_id,))
     segment = db.execute("SELECT id FROM segment WHERE media_id = ? AND ordinal = 0", (media_id,)).fetchone()
     if segment is not None:
-        write_tags(db, {0: segment[0]}, AUTHORED, [Tag(name, 1.0, AUTHORED) for name in names])
+        tags = [Tag(name, 1.0, AUTHORED) for name in names]
+        inside_writes.write_tags(db, media_id, {0: segment[0]}, AUTHORED, tags)
         fulltext.rewrite(db, [media_id])
-
-
-def write_tags(db: sqlite3.Connection, segment_ids: dict[int, int], stage: str, tags: Iterable[Tag]) -> None:
-    """Replace what `stage` says about these segments (ordinal to id). Of a name said twice the surer one stays."""
-    db.executemany(
-        "DELETE FROM tag WHERE segment_id = ? AND stage = ?", [(number, stage) for number in segment_ids.values()]
-    )
-    db.executemany(
-        "INSERT INTO tag (segment_id, stage, source, name, confidence, count) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE"
-        " SET confidence = excluded.confidence, source = excluded.source, count = excluded.count"
-        " WHERE excluded.confidence > confidence",
-        [(segment_ids[tag.segment], stage, tag.source, storable(tag.name), tag.confidence, tag.count) for tag in tags],
-    )
-
-
-def _write_detections(
-    db: sqlite3.Connection, segment_ids: dict[int, int], stage: str, detections: Iterable[Detection]
-) -> None:
-    db.executemany(
-        "DELETE FROM detection WHERE segment_id = ? AND stage = ?", [(number, stage) for number in segment_ids.values()]
-    )
-    db.executemany(
-        "INSERT INTO detection (segment_id, stage, label, score, box_left, box_top, box_right, box_bottom)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [(segment_ids[one.segment], stage, storable(one.label), one.score, *one.box) for one in detections],
-    )
 
 
 def _write_aesthetic(db: sqlite3.Connection, media_id: int, stage: str, score: float | None) -> None:
@@ -186,6 +173,8 @@ def info_of(kind: str, values: Sequence[object]) -> MediaInfo | None:
         return None
     for name in ("keywords", "people"):
         fields[name] = tuple(json.loads(str(fields[name])))
+    for name in ("variable_rate", "hdr"):
+        fields[name] = None if fields[name] is None else bool(fields[name])
     return MediaInfo(kind=kind, **fields)  # type: ignore[arg-type]
 
 

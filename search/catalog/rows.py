@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.records import Detection, MediaInfo, PixelStats, Plan, Tag
+from indexer.records import Detection, Event, Kind, MediaInfo, PixelStats, Plan, Segment, Tag, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,17 @@ class Work:
     media_id: int
     content_hash: str
     """SHA-256, hexadecimal."""
+    kind: Kind
+    """What it is, or was taken for when it was identified."""
     path: str
     stat: FileStat
     stages: tuple[str, ...]
     """In the order they run."""
     attempts: int
     """Failures so far, the most of any of the stages."""
-    vector: bytes | None = None
-    """The stored vector (little-endian float16), if all of the stages need no more than that."""
+    vectors: tuple[tuple[int, bytes], ...] = ()
+    """(segment ordinal, vector as little-endian float16) of all segments that have one, in order, if all of the stages
+    need no more than those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ class Counts:
     """Paths that are gone and not yet forgotten."""
     vectors: Mapping[str, int]
     """Vectors per space name."""
+    kinds: Mapping[str, int]
+    """Of `media`, how many are "photo", "video" and "audio"; a kind that there is none of is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +164,7 @@ class PhotoRow:
     """None until stage "describe" has run."""
     pixels: PixelStats | None
     tags: tuple[Tag, ...]
-    """Surest first; hand-made ones have the source "authored"."""
+    """Surest first; hand-made ones have the source "authored". First those of the whole, then those of moments."""
     detections: tuple[Detection, ...]
     """Surest first."""
     aesthetic: float | None
@@ -167,6 +172,14 @@ class PhotoRow:
     paths: tuple[str, ...]
     """Every live path, in order; none: hidden from search."""
     jobs: tuple[Job, ...]
+    segments: tuple[Segment, ...] = ()
+    """In order; the first is the whole."""
+    events: tuple[Event, ...] = ()
+    """In order of their start, as the plan in use finds them."""
+    transcript: Transcript | None = None
+    """What the plan in use has heard; None: it has not listened."""
+    live: str | None = None
+    """The first live path of the other half of a Live Photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +191,9 @@ class Brief:
     quality: float | None
     aesthetic: float | None
     perceptual_hash: int | None
+    kind: str
+    duration: float | None
+    """Seconds; None: a photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +203,33 @@ class TagMatch:
     media_id: int
     name: str
     confidence: float
-    """The highest of any stage and segment."""
+    """The highest of any stage."""
     count: int | None
     """The highest that any counted; None: nobody did."""
+    segment: int = 0
+    """The ordinal of the moment that has it; 0: the whole, which is as sure as its surest moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenMatch:
+    """An utterance whose words match."""
+
+    media_id: int
+    score: float
+    """BM25; greater is better."""
+    start: float
+    """Seconds from the beginning: of the first matching word, or of the utterance if its words have no times."""
+    end: float
+    text: str
+    """The whole utterance."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventMatch:
+    """A media file in which something happens."""
+
+    media_id: int
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,5 +251,7 @@ class Vectors:
     """(n,) vector ids."""
     media_ids: NDArray[np.int64]
     """(n,)"""
+    ordinals: NDArray[np.int64]
+    """(n,) of the segments: 0 is a photo, from 1 on a moment of a video."""
     data: NDArray[np.float16]
     """(n, dimension), L2 norm 1."""

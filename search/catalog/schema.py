@@ -195,6 +195,88 @@ DROP INDEX job_pending;
 CREATE INDEX job_waiting ON job (stage, media_id) WHERE state = 'pending';
 """,
     ),
+    Migration(
+        3,
+        "Video and sound: their moments, what happens in them and is said in them, and a lane of work of their own.",
+        """
+-- Facts that only videos and sounds have.
+ALTER TABLE media ADD COLUMN duration REAL;             -- seconds
+ALTER TABLE media ADD COLUMN fps REAL;
+ALTER TABLE media ADD COLUMN variable_rate INTEGER;     -- 0 or 1
+ALTER TABLE media ADD COLUMN video_codec TEXT;
+ALTER TABLE media ADD COLUMN audio_codec TEXT;
+ALTER TABLE media ADD COLUMN bit_rate INTEGER;          -- bits a second
+ALTER TABLE media ADD COLUMN hdr INTEGER;               -- 0 or 1
+ALTER TABLE media ADD COLUMN live_id TEXT;              -- what photo and video of a Live Photo have in common
+CREATE INDEX media_live ON media (live_id) WHERE live_id IS NOT NULL;
+CREATE INDEX media_kind ON media (kind) WHERE kind != 'photo';
+
+ALTER TABLE segment ADD COLUMN keyframe_seconds REAL;
+ALTER TABLE segment ADD COLUMN quality REAL;            -- of the keyframe
+ALTER TABLE segment ADD COLUMN shot INTEGER;
+
+-- Tags of moments, apart from those in tag, which are of whole media: a long video has thousands of moments, and what
+-- looks for media by a tag must not wade through them. Every name here is in tag, too.
+CREATE TABLE moment_tag (
+    segment_id INTEGER NOT NULL REFERENCES segment (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    source TEXT NOT NULL,
+    name TEXT NOT NULL,
+    confidence REAL NOT NULL,
+    count INTEGER,
+    PRIMARY KEY (segment_id, stage, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY,
+    media_id INTEGER NOT NULL REFERENCES media (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    label TEXT NOT NULL,
+    start_seconds REAL NOT NULL,
+    end_seconds REAL NOT NULL,
+    confidence REAL NOT NULL,
+    path BLOB                               -- rows of five little-endian float64: seconds, left, top, right, bottom
+) STRICT;
+CREATE INDEX event_media ON event (media_id, stage);
+CREATE INDEX event_label ON event (label, kind, media_id);
+
+-- One row per listener that has listened, whether or not anybody speaks.
+CREATE TABLE transcript (
+    media_id INTEGER NOT NULL REFERENCES media (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    language TEXT,
+    language_confidence REAL NOT NULL,
+    PRIMARY KEY (media_id, stage)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE utterance (
+    id INTEGER PRIMARY KEY,
+    media_id INTEGER NOT NULL REFERENCES media (id) ON DELETE CASCADE,
+    stage TEXT NOT NULL,
+    start_seconds REAL NOT NULL,
+    end_seconds REAL NOT NULL,
+    confidence REAL NOT NULL,
+    text TEXT NOT NULL,
+    words TEXT NOT NULL                     -- JSON array of [text, start, end, confidence]
+) STRICT;
+CREATE INDEX utterance_media ON utterance (media_id, stage);
+
+-- The words of utterances, found by rowid = utterance.id; triggers keep it in step, whatever removes an utterance.
+CREATE VIRTUAL TABLE spoken USING fts5 (
+    text, content = 'utterance', content_rowid = 'id', tokenize = "porter unicode61 remove_diacritics 2"
+);
+CREATE TRIGGER utterance_added AFTER INSERT ON utterance
+BEGIN INSERT INTO spoken (rowid, text) VALUES (new.id, new.text); END;
+CREATE TRIGGER utterance_removed AFTER DELETE ON utterance
+BEGIN INSERT INTO spoken (spoken, rowid, text) VALUES ('delete', old.id, old.text); END;
+
+-- Videos and sounds take minutes where a photo takes a moment: each kind of work is claimed from a lane of its own.
+ALTER TABLE job ADD COLUMN slow INTEGER NOT NULL DEFAULT 0;
+DROP INDEX job_waiting;
+CREATE INDEX job_waiting ON job (slow, stage, media_id) WHERE state = 'pending';
+""",
+    ),
 )
 
 CURRENT = MIGRATIONS[-1].number

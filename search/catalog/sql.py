@@ -12,15 +12,31 @@ from search.catalog.rows import FileStat
 LIVE = "EXISTS (SELECT 1 FROM file WHERE file.media_id = m.id AND file.missing_since IS NULL)"
 """Some path that is there holds the media row `m`."""
 
-VISIBLE = f"m.format IS NOT NULL AND {LIVE}"
-"""Search may show the media row `m`: it has been described once, and some path holds it."""
+SHOWN_AS_PHOTO = (
+    "m.live_id IS NOT NULL AND m.kind = 'video' AND EXISTS (SELECT 1 FROM media still JOIN file"
+    " ON file.media_id = still.id WHERE still.live_id = m.live_id AND still.kind = 'photo'"
+    " AND file.missing_since IS NULL)"
+)
+"""The media row `m` is the video of a Live Photo whose photo is there: that stands for both."""
+
+VISIBLE = f"m.format IS NOT NULL AND {LIVE} AND NOT ({SHOWN_AS_PHOTO})"
+"""Search may show the media row `m`: it has been described once, some path holds it, and no photo stands for it."""
 
 IN_IDS = "IN (SELECT value FROM json_each(?))"
 """Membership in a bound list of any length; bind it with `id_list`."""
 
 
 NOT_RETIRED = "stage NOT IN (SELECT name FROM retired WHERE kind = 'stage')"
-"""The stage of a job belongs to a plan still, or never belonged to one."""
+"""The stage of a row belongs to a plan still, or never belonged to one."""
+
+ONLY_BUILDING = """
+    SELECT one.key FROM plan, json_each(plan.stages) AS one WHERE plan.role = 'building' EXCEPT
+    SELECT one.key FROM plan, json_each(plan.stages) AS one WHERE plan.role = 'active'
+"""
+"""Stages that the plan in use does without."""
+
+IN_USE = f"{NOT_RETIRED} AND stage NOT IN ({ONLY_BUILDING})"
+"""What the stage of a row found is what people see: no plan had it once, or will have it later."""
 
 AESTHETIC = (
     "(SELECT score FROM aesthetic WHERE aesthetic.media_id = m.id AND aesthetic.stage IN"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from indexer.media.files import FileIdentity
 from indexer.pipeline import Task
-from indexer.stages import STAGES
+from indexer.records import Kind
+from indexer.stages import STAGES, applies
 
-EVERYTHING = tuple(STAGES)
+EVERYTHING = tuple(stage for stage in STAGES if applies(stage, Kind.PHOTO))
 
 
 def task(path: Path, number: int = 1, stages: tuple[str, ...] = EVERYTHING, sidecar: Path | None = None) -> Task:

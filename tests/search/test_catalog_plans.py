@@ -262,14 +262,14 @@ def test_a_stored_vector_is_handed_out_where_nothing_else_is_needed(catalog: Cat
     [one] = index_with(catalog, NEW)
     catalog.ensure_jobs({**NEW.stages, "labels:clip": 2})
     [work] = catalog.claim(1, vector_spaces=spaces)
-    assert work.vector == unit(one, OTHER).astype("<f2").tobytes()
+    assert work.vectors == ((0, unit(one, OTHER).astype("<f2").tobytes()),)
     catalog.release([one])
-    assert catalog.claim(1)[0].vector is None
+    assert catalog.claim(1)[0].vectors == ()
     catalog.release([one])
-    assert catalog.claim(1, vector_spaces={"labels:clip": SPACE})[0].vector is None, "there is none in that space"
+    assert catalog.claim(1, vector_spaces={"labels:clip": SPACE})[0].vectors == (), "there is none in that space"
     catalog.release([one])
     catalog.ensure_jobs({**NEW.stages, "labels:clip": 2, "detection:dfine": 2})
-    assert catalog.claim(1, vector_spaces=spaces)[0].vector is None, "the detector needs the photo"
+    assert catalog.claim(1, vector_spaces=spaces)[0].vectors == (), "the detector needs the photo"
 
 
 def test_a_stage_that_failed_alone_does_not_take_the_others_with_it(catalog: Catalog) -> None:
@@ -285,7 +285,8 @@ def test_a_stage_that_failed_alone_does_not_take_the_others_with_it(catalog: Cat
 
 
 def _fields(work: Work) -> dict[str, Any]:
-    return {name: getattr(work, name) for name in ("media_id", "content_hash", "path", "stat", "attempts", "vector")}
+    names = ("media_id", "content_hash", "kind", "path", "stat", "attempts", "vectors")
+    return {name: getattr(work, name) for name in names}
 
 
 def _with_failed(one: Analysis, failed: Failure) -> Analysis:

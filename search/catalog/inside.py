@@ -1,0 +1,107 @@
+"""What is inside videos and sounds: their moments, what happens in them, and what is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection
+
+import numpy as np
+
+from indexer.records import Event, Kind, Place, Segment, Transcript, Utterance, Word
+from search.catalog.rows import EventMatch
+from search.catalog.sql import IN_IDS, IN_USE, id_list, marks
+
+PLACE_VALUES = 5
+"""Of each place on a path: seconds, left, top, right, bottom."""
+
+_EVENT_COLUMNS = "media_id, kind, label, start_seconds, end_seconds, confidence, path"
+
+
+def segments_of(
+    db: sqlite3.Connection, media_ids: Collection[int], *, moments: bool = True
+) -> dict[int, tuple[Segment, ...]]:
+    """The segments of each of these media, in order; without `moments` the whole alone."""
+    found: defaultdict[int, list[Segment]] = defaultdict(list)
+    for media_id, *values in db.execute(
+        "SELECT media_id, ordinal, start_seconds, end_seconds, keyframe_seconds, quality, shot FROM segment"
+        f" WHERE media_id {IN_IDS}{'' if moments else ' AND ordinal = 0'} ORDER BY media_id, ordinal",
+        (id_list(media_ids),),
+    ):
+        found[media_id].append(Segment(*values))
+    return {media_id: tuple(segments) for media_id, segments in found.items()}
+
+
+def events_of(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, tuple[Event, ...]]:
+    """What happens in each of these media, in order of its start, as the plan in use finds it."""
+    found: defaultdict[int, list[Event]] = defaultdict(list)
+    for row in db.execute(
+        f"SELECT {_EVENT_COLUMNS} FROM event WHERE media_id {IN_IDS} AND {IN_USE}"
+        " ORDER BY media_id, start_seconds, end_seconds, id",
+        (id_list(media_ids),),
+    ):
+        found[row[0]].append(_event(row))
+    return {media_id: tuple(events) for media_id, events in found.items()}
+
+
+def events_among(
+    db: sqlite3.Connection, labels: Collection[str], media_ids: Collection[int], kind: str | None
+) -> list[EventMatch]:
+    """Which of these happen in these media; see `Catalog.events_among`."""
+    rows = db.execute(
+        # The + begins with the few media, not with everything in which such a thing happens.
+        f"SELECT {_EVENT_COLUMNS} FROM event WHERE media_id {IN_IDS} AND +label IN ({marks(labels)})"
+        f"{'' if kind is None else ' AND kind = ?'} AND {IN_USE} ORDER BY media_id, start_seconds, id",
+        (id_list(media_ids), *labels, *([] if kind is None else [kind])),
+    )
+    return [EventMatch(row[0], _event(row)) for row in rows]
+
+
+def transcripts_of(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, Transcript]:
+    """What is said in each of these media, as the plan in use has heard it; of two listeners, the first by name."""
+    ids = id_list(media_ids)
+    heads: dict[int, tuple[str, str | None, float]] = {}
+    for media_id, stage, language, confidence in db.execute(
+        "SELECT media_id, stage, language, language_confidence FROM transcript"
+        f" WHERE media_id {IN_IDS} AND {IN_USE} ORDER BY media_id, stage",
+        (ids,),
+    ):
+        heads.setdefault(media_id, (stage, language, confidence))
+    spoken: defaultdict[int, list[Utterance]] = defaultdict(list)
+    for media_id, (stage, _, _) in heads.items():
+        for text, start, end, confidence, words in db.execute(
+            "SELECT text, start_seconds, end_seconds, confidence, words FROM utterance"
+            " WHERE media_id = ? AND stage = ? ORDER BY start_seconds, id",
+            (media_id, stage),
+        ):
+            spoken[media_id].append(Utterance(text, start, end, confidence, words_of(words)))
+    return {
+        media_id: Transcript(language, confidence, tuple(spoken[media_id]))
+        for media_id, (_, language, confidence) in heads.items()
+    }
+
+
+def words_of(stored: str) -> tuple[Word, ...]:
+    """The words in the column of that name."""
+    return tuple(Word(*values) for values in json.loads(stored))
+
+
+def other_halves(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, str]:
+    """Of the halves of Live Photos among these media, the first live path of the other half."""
+    rows = db.execute(
+        "SELECT m.id, min(file.path) FROM media m CROSS JOIN media other ON other.live_id = m.live_id"
+        " CROSS JOIN file ON file.media_id = other.id AND file.missing_since IS NULL"
+        f" WHERE m.id {IN_IDS} AND m.live_id IS NOT NULL AND other.live_id IS NOT NULL"
+        f" AND (m.kind, other.kind) IN (VALUES ('{Kind.PHOTO}', '{Kind.VIDEO}'), ('{Kind.VIDEO}', '{Kind.PHOTO}'))"
+        " GROUP BY m.id",
+        (id_list(media_ids),),
+    )
+    return {media_id: os.fsdecode(path) for media_id, path in rows}
+
+
+def _event(row: tuple[int, str, str, float, float, float, bytes | None]) -> Event:
+    _, kind, label, start, end, confidence, path = row
+    places = np.frombuffer(path or b"", "<f8").reshape(-1, PLACE_VALUES).tolist()
+    return Event(kind, label, start, end, confidence, tuple(Place(place[0], tuple(place[1:])) for place in places))
