@@ -23,13 +23,17 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from indexer.long_work import LongFiles
+from indexer.media.container import VideoLimits
 from indexer.media.files import FileIdentity
 from indexer.media.formats import is_photo
+from indexer.media.frames import Strategy
 from indexer.media.photo import Limits
 from indexer.models.builtin import SPACE, load_concept_model, load_labels, load_text_encoder
 from indexer.models.concept_stage import ConceptStage
 from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Failure, Kind
+from indexer.seeing import Sampling
 from indexer.stages import STAGES
 from search.catalog import Catalog, FileStat
 from search.engine import Answer, Engine
@@ -142,6 +146,11 @@ def index(catalog: Catalog, paths: Iterable[Path], cache: Path, library: Path) -
         decode_threads=os.cpu_count() or 1,
         batch_size=16,
         max_wait=1.0,
+        long_files=LongFiles(
+            limits=VideoLimits(),
+            sampling=Sampling(strategy=Strategy.ADAPTIVE, fps=2.0, threads=1),
+            notes=library / "notes",
+        ),
     )
     failures: list[Failure] = []
 

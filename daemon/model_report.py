@@ -17,10 +17,6 @@ FLOAT16 = 2
 ROW_BYTES = 3 * 8
 """Of an index's row besides the vector: its id, its photo's id, whether it is alive."""
 
-UNREAD = {"action", "speech"}
-"""Tasks of videos, which this version does not read yet."""
-
-
 class UnknownName(ReverieError):
     """No profile or model is called so."""
 
@@ -49,11 +45,10 @@ def models_in_use(plan: Plan, paths: Paths) -> list[ModelMessage]:
     for name in names:
         entry = listed.get(name)
         if entry is not None:
-            later = "; used by videos, which this version does not read yet" if entry.task in UNREAD else ""
             messages.append(
                 {
                     "name": name,
-                    "task": entry.task + later,
+                    "task": entry.task,
                     "source": _source(entry),
                     "version": (entry.revision or "")[:12],
                     "licence": entry.licence,

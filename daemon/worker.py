@@ -23,13 +23,29 @@ import cv2
 import msgspec
 
 from config.errors import DeviceFailed, ReverieError
-from daemon.protocol import Assignment, Began, Broken, Done, Equipped, Poisoned, Preparing, Refused, Reply, Setup
+from daemon.protocol import (
+    Assignment,
+    Began,
+    Broken,
+    Done,
+    Equipped,
+    Poisoned,
+    Preparing,
+    Refused,
+    Reply,
+    Setup,
+    Working,
+)
+from indexer.long_work import LongFiles
+from indexer.media.container import VideoLimits
 from indexer.media.files import FileIdentity
+from indexer.media.frames import Strategy
 from indexer.media.limits import Limits
 from indexer.models.loading import load_stage
 from indexer.models.resources import Resources, RunPolicy
 from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Failure, RuntimeReport
+from indexer.seeing import Sampling
 from indexer.stage import LoadedStage
 
 logger = logging.getLogger(__name__)
@@ -92,9 +108,15 @@ def main(descriptor: int) -> int:
         decode_threads=setup.decode_threads,
         batch_size=setup.batch_size,
         max_wait=setup.max_wait,
+        long_files=long_files_of(setup),
     )
     try:
-        pipeline.run(_tasks(link), began=lambda media_id: link.reply(Began(media_id)), deliver=deliver)
+        pipeline.run(
+            _tasks(link),
+            began=lambda media_id: link.reply(Began(media_id)),
+            deliver=deliver,
+            tell=lambda media_id, share: link.reply(Working(media_id, share)),
+        )
     except DeviceFailed as error:
         link.reply(Poisoned(error.title))
         return error.exit_status
@@ -164,6 +186,16 @@ def resources_of(setup: Setup) -> Resources:
             memory_megabytes=setup.memory_megabytes,
             avoid=setup.avoid,
         ),
+    )
+
+
+def long_files_of(setup: Setup) -> LongFiles:
+    """How videos and sounds are gone through."""
+    strategy = Strategy(setup.extraction_strategy)
+    return LongFiles(
+        limits=VideoLimits(max_pixels=setup.max_video_pixels, max_seconds=setup.max_video_seconds),
+        sampling=Sampling(strategy=strategy, fps=setup.extract_fps, threads=setup.decode_threads),
+        notes=Path(os.fsdecode(setup.notes)),
     )
 
 

@@ -1,11 +1,13 @@
-"""The stages of one photo, and the batches that many photos share.
+"""The stages of one photo, and the batches that many pictures share.
 
-Decode threads turn files into arrays; whatever is ready goes through each network together. Order is not kept: a slow
-file delays nobody, a bad file becomes a `Failure` of its own, and a stage that fails on a file costs it that stage.
+Decode threads turn photos into arrays; a thread of its own goes through videos and sounds, one at a time, and sends
+their frames. Whatever is ready goes through each network together. Order is not kept: a slow file delays nobody, a bad
+file becomes a `Failure` of its own, and a stage that fails on a file costs it that stage.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import threading
@@ -15,15 +17,27 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from config.errors import FileVanished, MediaError, ReverieError
+from indexer.frame_lane import FrameLane, FrameWork
+from indexer.long_work import LongFiles, LongWork
 from indexer.media.describe import describe_photo
 from indexer.media.files import read_file
 from indexer.media.limits import Limits
 from indexer.media.photo import MIN_SHORT_SIDE, decode_photo
 from indexer.media.thumbnail import encode_thumbnail
 from indexer.models import pixels
-from indexer.photo_work import PhotoWork, Task, analyse_batch, cut_outs, on_rows, prepare_stages, result_of, vector_for
+from indexer.photo_work import (
+    Looked,
+    PhotoWork,
+    Task,
+    analyse_batch,
+    cut_outs,
+    on_rows,
+    prepare_stages,
+    result_of,
+    vector_for,
+)
 from indexer.pictures import Pictures
-from indexer.records import Analysis, Failure, Stage, stage_order
+from indexer.records import Analysis, Failure, Kind, Stage, stage_order
 from indexer.stage import LoadedStage, View
 from indexer.stage_set import WITHOUT_NETWORK, StageSet
 
@@ -53,6 +67,7 @@ class Pipeline:
         decode_threads: int,
         batch_size: int | None,
         max_wait: float,
+        long_files: LongFiles,
     ) -> None:
         self._stages = StageSet(load_stage)
         self._pictures = Pictures(thumbnails)
@@ -60,44 +75,83 @@ class Pipeline:
         self._decode_threads = decode_threads
         self._batch_size = batch_size
         self._max_wait = max_wait
+        self._long_files = long_files
 
     def run(
-        self, tasks: Iterator[Task], *, began: Callable[[int], None], deliver: Callable[[Analysis | Failure], None]
+        self,
+        tasks: Iterator[Task],
+        *,
+        began: Callable[[int], None],
+        deliver: Callable[[Analysis | Failure], None],
+        tell: Callable[[int, float], None] = lambda media_id, share: None,
     ) -> None:
         """Analyse every task; return when `tasks` ends and all its results are delivered.
 
         `began` is called with a media id, from a decode thread, before anything of that file is read: should the
         process die, these are the files that may have done it.
 
+        `tell` is called now and then with the media id of a long file and how far it is, 0 to 1, from its thread.
+
         How many decoded photos wait in memory is bounded by how many tasks the sender keeps in flight.
         """
         ready: _Ready = queue.SimpleQueue()
         pending = _Counter()
+        long_tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+
+        def waits() -> None:
+            pending.add(-1)
+            ready.put(_FLUSH)
+
+        frames = FrameLane(ready.put, waits=waits, goes_on=lambda: pending.add(1))
+        long_work = LongWork(
+            self._long_files,
+            stages=self._stages,
+            pictures=self._pictures,
+            sidecar_limits=self._limits,
+            frames=frames,
+            began=began,
+            tell=tell,
+        )
 
         def prepare(task: Task) -> None:
-            ready.put(self._prepare(task, began))
+            ready.put(_outcome(task, lambda: self._prepare(task, began)))
+
+        def go_through_long_files() -> None:
+            while (task := long_tasks.get()) is not None:
+                ready.put(_outcome(task, functools.partial(long_work.analyse, task)))
 
         def feed(pool: ThreadPoolExecutor) -> None:
             try:
                 for task in tasks:
                     pending.add(1)
-                    pool.submit(prepare, task)
+                    if task.kind is Kind.PHOTO:
+                        pool.submit(prepare, task)
+                    else:
+                        long_tasks.put(task)
+                long_tasks.put(None)
                 pool.shutdown(wait=True)
+                long_thread.join()
                 ready.put(None)
             except Exception as error:  # noqa: BLE001 - raised again where somebody listens, in `run`
                 ready.put(error)
 
         pool = ThreadPoolExecutor(self._decode_threads, thread_name_prefix="decode")
+        long_thread = threading.Thread(target=go_through_long_files, name="long files", daemon=True)
+        long_thread.start()
         feeder = threading.Thread(target=feed, args=(pool,), name="feed", daemon=True)
         feeder.start()
-        for batch in self._batches(ready, pending):
-            for result in self._finish(batch):
-                deliver(result)
+        try:
+            for batch in self._batches(ready, pending):
+                for result in self._finish(batch, frames):
+                    deliver(result)
+        except BaseException:
+            frames.end()
+            raise
         feeder.join()
 
-    def _batches(self, ready: _Ready, pending: _Counter) -> Iterator[list[PhotoWork | Failure]]:
+    def _batches(self, ready: _Ready, pending: _Counter) -> Iterator[list[_Item]]:
         """Whole batches; or what there is, once nothing more is being decoded or the oldest has waited long enough."""
-        batch: list[PhotoWork | Failure] = []
+        batch: list[_Item] = []
         deadline = 0.0
         while True:
             try:
@@ -110,46 +164,27 @@ class Pipeline:
                 break
             if isinstance(item, Exception):
                 raise item
-            if not batch:
-                deadline = time.monotonic() + self._max_wait
-            batch.append(item)
-            if pending.add(-1) == 0 or len(batch) >= (self._batch_size or self._stages.batch_size(LEAST_BATCH)):
+            if not isinstance(item, _Flush):
+                if not batch:
+                    deadline = time.monotonic() + self._max_wait
+                batch.append(item)
+            counted = not isinstance(item, FrameWork | _Flush)
+            nothing_comes = pending.add(-1 if counted else 0) == 0 and not isinstance(item, FrameWork)
+            if batch and (nothing_comes or len(batch) >= (self._batch_size or self._stages.batch_size(LEAST_BATCH))):
                 yield batch
                 batch = []
         if batch:
             yield batch
 
-    def _prepare(self, task: Task, began: Callable[[int], None]) -> PhotoWork | Failure | ReverieError:
-        """All that comes before the networks, in a decode thread. A `ReverieError` is the worker's own fault."""
-        try:
-            vector = task.vectors[0][1] if task.vectors else None
-            owed = self._stages.owed(task.stages, vector)  # loading is not on this file's time nor account
-            began(task.media_id)
-            prepared = PhotoWork(task=task, owed=owed, failed=dict(owed.failed))
-            if owed.photo or not WITHOUT_NETWORK.isdisjoint(task.stages):
-                self._decode_and_describe(prepared)
-            return prepared
-        except MediaError as error:
-            return Failure(
-                media_id=task.media_id,
-                stages=task.stages,
-                title=error.title,
-                remedy=error.remedy,
-                permanent=error.permanent,
-                vanished=isinstance(error, FileVanished),
-            )
-        except ReverieError as error:
-            return error
-        except Exception as error:
-            # A file that does what we did not foresee must cost itself only, and be named, not stop the line.
-            logger.warning("unforeseen error on media %d", task.media_id, exc_info=True)
-            return Failure(
-                media_id=task.media_id,
-                stages=task.stages,
-                title=f"The analysis failed unexpectedly ({type(error).__name__}: {error}).",
-                remedy="Please report this with the file, if you can share it; `reverie retry` tries again.",
-                permanent=False,
-            )
+    def _prepare(self, task: Task, began: Callable[[int], None]) -> PhotoWork:
+        """All that comes before the networks, in a decode thread. Raises ReverieError."""
+        vector = task.vectors[0][1] if task.vectors else None
+        owed = self._stages.owed(task.stages, vector)  # loading is not on this file's time nor account
+        began(task.media_id)
+        prepared = PhotoWork(task=task, owed=owed, failed=dict(owed.failed))
+        if owed.photo or not WITHOUT_NETWORK.isdisjoint(task.stages):
+            self._decode_and_describe(prepared)
+        return prepared
 
     def _decode_and_describe(self, prepared: PhotoWork) -> None:
         task = prepared.task
@@ -177,22 +212,27 @@ class Pipeline:
             prepare_stages(prepared, View(photo.pixels, photo.width, photo.height, info))
             prepared.timed("resize", clock)
 
-    def _finish(self, batch: list[PhotoWork | Failure]) -> Iterator[Analysis | Failure]:
-        """Run each network over the part of a batch that wants it, and give each photo its result."""
-        photos = [item for item in batch if isinstance(item, PhotoWork)]
-        for name in sorted({name for item in photos for name in item.inputs}, key=stage_order):
-            wanting = [item for item in photos if name in item.inputs]
+    def _finish(self, batch: list[_Item], frames: FrameLane) -> Iterator[Analysis | Failure]:
+        """Run each network over the part of a batch that wants it, and give each file its result."""
+        pictures = [item for item in batch if isinstance(item, Looked)]
+        for name in sorted({name for item in pictures for name in item.inputs}, key=stage_order):
+            wanting = [item for item in pictures if name in item.inputs]
             inputs = [item.inputs.pop(name) for item in wanting]
             analyse_batch(name, wanting, wanting[0].owed.photo[name].analyse, inputs)
-        for name in sorted({name for item in photos for name in item.owed.vector}, key=stage_order):
-            rows = [(item, vector) for item in photos if (vector := vector_for(name, item)) is not None]
+        for name in sorted({name for item in pictures for name in item.owed.vector}, key=stage_order):
+            rows = [(item, vector) for item in pictures if (vector := vector_for(name, item)) is not None]
             if rows:
                 stage = rows[0][0].owed.vector[name]
                 analyse_batch(name, [item for item, _ in rows], on_rows(stage), [vector for _, vector in rows])
         for item in batch:
-            if isinstance(item, PhotoWork) and (found := cut_outs(item)) is not None:
-                self._pictures.keep_cut_out(item.task.content_hash, found[0] if found else None)
-            yield result_of(item) if isinstance(item, PhotoWork) else item
+            if isinstance(item, FrameWork):
+                frames.finish(item)
+            elif isinstance(item, PhotoWork):
+                if (found := cut_outs(item)) is not None:
+                    self._pictures.keep_cut_out(item.task.content_hash, found[0] if found else None)
+                yield result_of(item)
+            else:
+                yield item
 
     def _read_sidecar(self, path: str | None) -> bytes | None:
         """A sidecar that cannot be read must not cost us the photo it belongs to."""
@@ -204,8 +244,41 @@ class Pipeline:
             return None
 
 
-_Ready = queue.SimpleQueue[PhotoWork | Failure | Exception | None]
-"""Decoded photos, files that failed, the worker's own failure; None is the end."""
+class _Flush:
+    """Says that no picture comes until those that wait have been through the networks."""
+
+
+_FLUSH = _Flush()
+_Item = PhotoWork | FrameWork | Analysis | Failure
+_Ready = queue.SimpleQueue[_Item | _Flush | Exception | None]
+"""Decoded pictures, files that are done, files that failed, the worker's own failure; None is the end."""
+
+
+def _outcome(task: Task, work: Callable[[], PhotoWork | Analysis]) -> PhotoWork | Analysis | Failure | ReverieError:
+    """What comes of one file. A `ReverieError` is the worker's own fault."""
+    try:
+        return work()
+    except MediaError as error:
+        return Failure(
+            media_id=task.media_id,
+            stages=task.stages,
+            title=error.title,
+            remedy=error.remedy,
+            permanent=error.permanent,
+            vanished=isinstance(error, FileVanished),
+        )
+    except ReverieError as error:
+        return error
+    except Exception as error:
+        # A file that does what we did not foresee must cost itself only, and be named, not stop the line.
+        logger.warning("unforeseen error on media %d", task.media_id, exc_info=True)
+        return Failure(
+            media_id=task.media_id,
+            stages=task.stages,
+            title=f"The analysis failed unexpectedly ({type(error).__name__}: {error}).",
+            remedy="Please report this with the file, if you can share it; `reverie retry` tries again.",
+            permanent=False,
+        )
 
 
 class _Counter:

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from indexer.long_work import LongFiles
+from indexer.media.container import VideoLimits
+from indexer.media.frames import Strategy
 from indexer.media.limits import Limits
 from indexer.models.loading import load_stage
 from indexer.models.speech import SpeechStage
 from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Failure
+from indexer.seeing import Sampling
 from indexer.stage import LoadedStage
 from tests import tiny_tasks
 from tests.sample_photos import copy_photos
@@ -40,6 +44,11 @@ def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
             decode_threads=2,
             batch_size=batch_size,
             max_wait=0.05,
+            long_files=LongFiles(
+                limits=VideoLimits(),
+                sampling=Sampling(strategy=Strategy.ADAPTIVE, fps=2.0, threads=1),
+                notes=tmp_path / "notes",
+            ),
         ).run(iter(tasks), began=began, deliver=results.append)
         return results
 

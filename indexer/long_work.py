@@ -1,0 +1,289 @@
+"""One video or sound from beginning to end: what it says about itself, what it shows, and what is heard in it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from config.errors import MediaError, StageFailed, UnsupportedFormat
+from indexer.frame_lane import FrameLane
+from indexer.hearing import HeardAll, hear
+from indexer.media.container import Source, VideoLimits
+from indexer.media.describe_long import describe_audio, describe_video
+from indexer.media.files import FileIdentity, read_file
+from indexer.media.limits import Limits
+from indexer.media.sound import Audio, open_audio
+from indexer.media.video import Video, open_video
+from indexer.notes import Notes
+from indexer.photo_work import Task, revision_of
+from indexer.pictures import Pictures
+from indexer.records import Analysis, Failure, Kind, MediaInfo, Segment, Stage, Tag
+from indexer.seeing import Sampling, Seer
+from indexer.seen import Seen, added, with_whole
+from indexer.stage import SoundStage
+from indexer.stage_set import WITHOUT_NETWORK, Owed, StageSet
+from indexer.stages import STAGES, applies
+
+TELL_SECONDS = 1.0
+"""How often it is told how far a file is, at most."""
+
+_T = TypeVar("_T")
+_Opener = Callable[[str, VideoLimits, FileIdentity | None], AbstractContextManager[Video | Audio]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongFiles:
+    """How long files are read, and where what is made of them goes."""
+
+    limits: VideoLimits
+    sampling: Sampling
+    notes: Path
+
+
+class LongWork:
+    """Analyses one long file at a time."""
+
+    def __init__(
+        self,
+        settings: LongFiles,
+        *,
+        stages: StageSet,
+        pictures: Pictures,
+        sidecar_limits: Limits,
+        frames: FrameLane,
+        began: Callable[[int], None],
+        tell: Callable[[int, float], None],
+    ) -> None:
+        """`began` is called before a file is read, `tell` now and then with its media id and how far it is, 0 to 1."""
+        self._settings = settings
+        self._stages = stages
+        self._pictures = pictures
+        self._sidecar_limits = sidecar_limits
+        self._frames = frames
+        self._began = began
+        self._tell = tell
+
+    def analyse(self, task: Task) -> Analysis:
+        """Go through the stages that a file owes, and those without which they could not.
+
+        What the file turns out to be may differ from what it was taken for: then `Analysis.info` says so.
+
+        Raises:
+            MediaError: the file cannot be analysed.
+            ReverieError: the worker cannot go on.
+        """
+        owed = self._stages.owed(task.stages, task.vectors[0][1] if task.vectors else None)
+        self._began(task.media_id)
+        if owed.stored is not None:
+            return self._reread(task, owed)
+        with _opened(task, self._settings.limits) as media:
+            sidecar = self._read_sidecar(task.sidecar)
+            info = describe_video(media, sidecar) if isinstance(media, Video) else describe_audio(media, sidecar)
+            progress = _Progress(
+                info.duration or 0.0, lambda share: self._tell(task.media_id, share), self._frames.check
+            )
+            return self._analysed(task, owed, media, info, progress)
+
+    def _analysed(self, task: Task, owed: Owed, media: Video | Audio, info: MediaInfo, progress: _Progress) -> Analysis:
+        asked = [name for name in task.stages if name not in owed.failed]
+        wanted = [name for name in asked if applies(name, info.kind)]
+        listening = {name: stage for name, stage in owed.sound.items() if name in wanted}
+        seeing = any(name not in owed.sound for name in wanted)
+        watched = progress.reporter() if isinstance(media, Video) and seeing else None
+        listened = progress.reporter() if listening else None
+        hearing = _Aside(
+            lambda: self._hear(task, media.source, listening, listened) if listened is not None else HeardAll({}, {})
+        )
+        seen = None
+        try:
+            if isinstance(media, Video) and watched is not None:
+                seen = self._see(task, owed, media, info, watched)
+        except BaseException:
+            progress.stop()  # the other pass ends soon, and before the file is closed
+            hearing.join()
+            raise
+        heard = hearing.result()
+        failed = owed.failed | heard.failed | (seen.failed if seen else {})
+        done = {name: revision_of(name, owed) for name in asked if name not in failed}
+        nothing_else = Analysis(
+            media_id=task.media_id,
+            stages=done,
+            info=info if Stage.DESCRIBE in done or info.kind is not task.kind else None,
+            segments=(Segment(0, 0.0, info.duration),),
+            events=_of(done, heard.events),
+            transcripts=_of(done, heard.transcripts),
+            seconds=heard.seconds,
+            frames=0,
+            failed=_failures(task, failed),
+        )
+        if seen is None:
+            return nothing_else
+        # What a video shows is cut into moments each time: whatever is said about them comes with them.
+        done |= {name: STAGES[name] for name in WITHOUT_NETWORK}
+        return replace(
+            nothing_else,
+            stages=done,
+            info=info,
+            pixels=seen.pixels,
+            segments=seen.segments,
+            tags=_of(done, seen.tags),
+            detections=_of(done, seen.detections),
+            aesthetic=_of(done, seen.aesthetic),
+            embeddings=tuple(one for found in _of(done, seen.embeddings).values() for one in found),
+            events=nothing_else.events | _of(done, seen.events),
+            seconds=seen.seconds | nothing_else.seconds,
+            frames=seen.frames,
+        )
+
+    def _see(self, task: Task, owed: Owed, video: Video, info: MediaInfo, tell: Callable[[float], None]) -> Seen:
+        sampling = self._settings.sampling
+        stages = [*owed.photo, *owed.vector, *owed.clip]
+        about = [f"{name} {revision_of(name, owed)}" for name in sorted(stages)]
+        about += [f"{name} {STAGES[name]}" for name in sorted(WITHOUT_NETWORK)]
+        about.append(f"{sampling.strategy} {sampling.fps}")
+        seer = Seer(
+            video,
+            info,
+            owed,
+            content_hash=task.content_hash,
+            sampling=sampling,
+            frames=self._frames,
+            pictures=self._pictures,
+            tell=tell,
+        )
+        return seer.see(Notes(self._settings.notes, task.content_hash, "see\n" + "\n".join(about)))
+
+    def _hear(
+        self, task: Task, source: Source, stages: dict[str, SoundStage], tell: Callable[[float], None]
+    ) -> HeardAll:
+        about = "\n".join(f"{name} {stages[name].revision}" for name in sorted(stages))
+        return hear(source, stages, Notes(self._settings.notes, task.content_hash, f"hear\n{about}"), tell=tell)
+
+    def _reread(self, task: Task, owed: Owed) -> Analysis:
+        """All that is owed reads vectors, which are stored."""
+        looked = self._frames.results([self._frames.read(vector, owed.vector) for _, vector in task.vectors])
+        failed = owed.failed | {name: error for one in looked for name, error in one.failed.items()}
+        done = [name for name in task.stages if name not in failed]
+        tags: dict[str, tuple[Tag, ...]] = {}
+        aesthetic: dict[str, float] = {}
+        for name in done:
+            found = [(ordinal, one.findings[name]) for (ordinal, _), one in zip(task.vectors, looked, strict=True)]
+            tags[name] = with_whole([replace(tag, segment=ordinal) for ordinal, one in found for tag in one.tags])
+            scores = [one.aesthetic for _, one in found if one.aesthetic is not None]
+            aesthetic |= {name: max(scores)} if scores else {}
+        return Analysis(
+            media_id=task.media_id,
+            stages={name: revision_of(name, owed) for name in done},
+            tags=tags,
+            aesthetic=aesthetic,
+            seconds=added(one.seconds for one in looked),
+            frames=len(looked),
+            failed=_failures(task, failed),
+        )
+
+    def _read_sidecar(self, path: str | None) -> bytes | None:
+        """A sidecar that cannot be read must not cost us the file it belongs to."""
+        if path is None:
+            return None
+        try:
+            return read_file(path, None, self._sidecar_limits)
+        except MediaError:
+            return None
+
+
+class _Progress:
+    """How far the passes over one file are; the slowest one counts."""
+
+    def __init__(self, duration: float, tell: Callable[[float], None], check: Callable[[], None]) -> None:
+        """`check` raises if nobody wants the result any more."""
+        self._duration = duration
+        self._tell = tell
+        self._check = check
+        self._lock = threading.Lock()
+        self._at: dict[int, float] = {}
+        self._told = 0.0
+        self._stopped = False
+
+    def reporter(self) -> Callable[[float], None]:
+        """What one pass calls with the seconds of the file that it is done with."""
+        number = len(self._at)
+        self._at[number] = 0.0
+        return lambda seconds: self._reached(number, seconds)
+
+    def stop(self) -> None:
+        """Have every pass end when it next reports."""
+        self._stopped = True
+
+    def _reached(self, number: int, seconds: float) -> None:
+        if self._stopped:
+            raise MediaError("The analysis of this file was broken off.", "It is tried again.")
+        self._check()
+        with self._lock:
+            self._at[number] = seconds
+            now = time.monotonic()
+            if now - self._told < TELL_SECONDS or self._duration <= 0:
+                return
+            self._told = now
+            share = min(1.0, min(self._at.values()) / self._duration)
+        self._tell(share)
+
+
+class _Aside(Generic[_T]):
+    """Something done in a thread beside this one."""
+
+    def __init__(self, work: Callable[[], _T]) -> None:
+        self._outcome: _T | BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(work,), name="listen", daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for its end, however it ends."""
+        self._thread.join()
+
+    def result(self) -> _T:
+        """Wait for what came of it. Raises what it raised."""
+        self._thread.join()
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        return self._outcome  # type: ignore[return-value]
+
+    def _run(self, work: Callable[[], _T]) -> None:
+        try:
+            self._outcome = work()
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits, in `result`
+            self._outcome = error
+
+
+@contextmanager
+def _opened(task: Task, limits: VideoLimits) -> Iterator[Video | Audio]:
+    """A file as what it is: one taken for a video that has no picture is a sound, and the other way round."""
+    with contextlib.ExitStack() as stack:
+        openers: tuple[_Opener, _Opener] = (open_video, open_audio)
+        first, second = reversed(openers) if task.kind is Kind.AUDIO else openers
+        try:
+            media: Video | Audio = stack.enter_context(first(task.path, limits, task.identity))
+        except UnsupportedFormat as error:
+            try:
+                media = stack.enter_context(second(task.path, limits, task.identity))
+            except UnsupportedFormat:
+                raise error from None
+        yield media
+
+
+def _failures(task: Task, failed: Mapping[str, StageFailed]) -> tuple[Failure, ...]:
+    return tuple(
+        Failure(media_id=task.media_id, stages=(name,), title=error.title, remedy=error.remedy, permanent=False)
+        for name, error in failed.items()
+        if name in task.stages
+    )
+
+
+def _of(stages: Mapping[str, int], found: Mapping[str, _T]) -> dict[str, _T]:
+    """What these stages found."""
+    return {name: one for name, one in found.items() if name in stages}
