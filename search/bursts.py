@@ -2,6 +2,7 @@
 
 Two photos belong together when their perceptual hashes nearly agree *and* they were taken within seconds of each other
 or show the same to the network. The hash alone will not do: all black or foggy photos have nearly the same one.
+Films are no bursts, only copies: as long as each other, with the same cover, and showing the same.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.records import Kind
 from search.catalog import Brief
 
 NEAR_BITS = 8
@@ -20,9 +22,11 @@ NEAR_BITS = 8
 SAME_BITS = 4
 """What another size or compression of the same picture changes."""
 BURST_SECONDS = 10.0
+SAME_LENGTH_SECONDS = 0.5
+"""What another size or compression of the same film changes."""
 
 VectorsOf = Callable[[Sequence[int]], Mapping[int, NDArray[np.float32]]]
-"""Unit vectors by media id; media without one are left out."""
+"""Unit vectors by media id, of a film the mean of its moments; media without one are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ def collapse(media_ids: Sequence[int], known: Mapping[int, Brief], vectors_of: V
     """
     hashes = np.array([_unsigned(known[media_id]) for media_id in media_ids], np.uint64)
     hashed = np.array([known[media_id].perceptual_hash is not None for media_id in media_ids], bool)
+    kinds = np.array([known[media_id].kind for media_id in media_ids])
     times = [_seconds(known[media_id].taken_at) for media_id in media_ids]
     groups: list[Group] = []
     taken = np.zeros(len(media_ids), bool)
@@ -51,12 +56,17 @@ def collapse(media_ids: Sequence[int], known: Mapping[int, Brief], vectors_of: V
         members = [media_id]
         if hashed[first]:
             bits = np.bitwise_count(hashes ^ hashes[first])
-            near = np.flatnonzero((bits <= NEAR_BITS) & hashed & ~taken)
-            doubtful = [place for place in near.tolist() if place > first and bits[place] <= SAME_BITS]
+            near = np.flatnonzero((bits <= NEAR_BITS) & hashed & ~taken & (kinds == kinds[first]))
+            doubtful = [
+                place
+                for place in near.tolist()
+                if place > first and bits[place] <= SAME_BITS and _as_long(known[media_id], known[media_ids[place]])
+            ]
             vectors = vectors_of([media_id, *(media_ids[place] for place in doubtful)]) if doubtful else {}
             for place in near[near > first].tolist():
                 other = media_ids[place]
-                if _close_in_time(times[first], times[place]) or (
+                still = known[media_id].kind == Kind.PHOTO
+                if (still and _close_in_time(times[first], times[place])) or (
                     place in doubtful and _cosine(vectors, media_id, other) >= same
                 ):
                     members.append(other)
@@ -75,6 +85,10 @@ def _seconds(taken_at: str | None) -> float | None:
         return datetime.fromisoformat(taken_at).replace(tzinfo=None).timestamp() if taken_at else None
     except (ValueError, OverflowError):
         return None
+
+
+def _as_long(first: Brief, second: Brief) -> bool:
+    return abs((first.duration or 0.0) - (second.duration or 0.0)) <= SAME_LENGTH_SECONDS
 
 
 def _close_in_time(first: float | None, second: float | None) -> bool:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from config.errors import QueryError
 from indexer.records import Kind
 from search.dates import EXAMPLES, Span, parse_span
-from search.terms import Term
+from search.terms import Term, tokens
 
 MAX_LIMIT = 1000
+KINDS: dict[str, str] = {**{kind: kind for kind in Kind}, "moment": Kind.VIDEO, "sound": Kind.AUDIO}
+"""What can be said of media, to the kind it means. Moments are those of videos."""
+HAVINGS = {
+    "audio": "audio",
+    "sound": "audio",
+    "speech": "speech",
+    "place": "place",
+    "location": "place",
+    "gps": "place",
+}
+"""What can be asked for with `has:`, to what it means."""
 SORTS = {
     "relevance": "relevance",
     "date": "date",
@@ -42,10 +54,24 @@ class Stars:
 
 
 @dataclass(frozen=True, slots=True)
+class Seconds:
+    """A range of lengths in time."""
+
+    low: float = 0.0
+    high: float = math.inf
+    with_low: bool = True
+    """Whether `low` itself is in the range."""
+    with_high: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class AnyOf:
     """Texts, lower case, of which one must fit."""
 
     texts: tuple[str, ...]
+
+
+Value = Words | Stars | Seconds | AnyOf | Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +79,8 @@ class Condition:
     """One filter, understood."""
 
     name: str
-    """"type", "after", "before", "date", "camera", "lens", "tag", "path", "rating" or "words"."""
-    value: Words | Stars | AnyOf | Span
+    """The filter's name, or "words"."""
+    value: Value
     typed: str
     """As the user wrote it, without the minus."""
     negated: bool = False
@@ -64,7 +90,7 @@ class Condition:
 class _Kind:
     takes: str
     example: str
-    parse: Callable[[Term, date], Words | Stars | AnyOf | Span | None] | None = None
+    parse: Callable[[Term, date], Value | None] | None = None
     """The value, or None if it does not fit. No function: not a condition but an instruction (sort, limit, similar)."""
 
 
@@ -119,8 +145,17 @@ def _shorten(text: str) -> str:
 
 
 def _type(term: Term, _: date) -> AnyOf | None:
-    kind = term.text.strip().lower().removesuffix("s")
-    return AnyOf((kind,)) if kind in set(Kind) else None
+    return _meant([piece.removesuffix("s") for piece in _pieces(term)], KINDS)
+
+
+def _having(term: Term, _: date) -> AnyOf | None:
+    return _meant(_pieces(term), HAVINGS)
+
+
+def _meant(pieces: Sequence[str], meanings: Mapping[str, str]) -> AnyOf | None:
+    """What all of the pieces mean; None if one of them has no meaning."""
+    known = tuple(dict.fromkeys(meanings[piece] for piece in pieces if piece in meanings))
+    return AnyOf(known) if known and all(piece in meanings for piece in pieces) else None
 
 
 def _span(term: Term, today: date) -> Span | None:
@@ -128,10 +163,19 @@ def _span(term: Term, today: date) -> Span | None:
 
 
 def _texts(term: Term, _: date) -> AnyOf | None:
-    text = term.text.encode("utf-8", "replace").decode()
-    pieces = [text] if term.quoted else text.split(",")
-    texts = tuple(" ".join(piece.lower().split()) for piece in pieces if piece.strip())
+    texts = tuple(_pieces(term))
     return AnyOf(texts) if texts else None
+
+
+def _spoken(term: Term, _: date) -> AnyOf | None:
+    phrases = tuple(_pieces(term))
+    return AnyOf(phrases) if phrases and all(tokens(phrase) for phrase in phrases) else None
+
+
+def _pieces(term: Term) -> list[str]:
+    """A value's alternatives, lower case: what commas part, unless it stands in quotes."""
+    text = term.text.encode("utf-8", "replace").decode()
+    return [" ".join(piece.lower().split()) for piece in ([text] if term.quoted else text.split(",")) if piece.strip()]
 
 
 def _path(term: Term, _: date) -> AnyOf:
@@ -149,9 +193,48 @@ def _stars(term: Term, _: date) -> Stars | None:
     return Stars(first, last) if first <= last else None
 
 
+_LENGTH = re.compile(
+    r"(?:(?P<hours>\d+(?:\.\d+)?)h)?(?:(?P<minutes>\d+(?:\.\d+)?)m(?:in)?)?(?:(?P<seconds>\d+(?:\.\d+)?)(?:s|sec)?)?"
+    r"|(?:(?P<clock_hours>\d{1,4}):)?(?P<clock_minutes>\d{1,2}):(?P<clock_seconds>\d{2})",
+    re.ASCII,
+)
+
+
+def _length(text: str) -> float | None:
+    """Seconds: "90", "90s", "1.5m", "1h30m", "1:30"."""
+    match = _LENGTH.fullmatch(text)
+    if match is None or not any(match.groups()) or len(text) > 20:
+        return None
+    amounts = {name: float(value or 0) for name, value in match.groupdict().items()}
+    hours, minutes, seconds = (amounts[name] + amounts[f"clock_{name}"] for name in ("hours", "minutes", "seconds"))
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def _duration(term: Term, _: date) -> Seconds | None:
+    text = "".join(term.text.lower().split())
+    first, dots, last = text.partition("..")
+    if dots:
+        low, high = _length(first), _length(last)
+        return Seconds(low, high) if low is not None and high is not None and low <= high else None
+    sign = (re.match(r"[<>]=?|=", text) or [""])[0]
+    more = text.endswith("+") and not sign
+    amount = _length(text.removeprefix(sign).removesuffix("+" if more else ""))
+    if amount is None:
+        return None
+    ranges = {
+        ">": Seconds(amount, with_low=False),
+        ">=": Seconds(amount),
+        "<": Seconds(0.0, amount, with_high=False),
+        "<=": Seconds(0.0, amount),
+    }
+    # Nobody knows a file's length to the millisecond: what is shown as so many seconds is so long.
+    exactly = Seconds(amount) if more else Seconds(amount - 0.5, amount + 0.5, with_high=False)
+    return ranges.get(sign, exactly)
+
+
 _DATE = f"a date ({EXAMPLES})"
 _FILTERS = {
-    "type": _Kind("a kind of media (photo)", "type:photo", _type),
+    "type": _Kind("a kind of media (photo, video, moment or audio)", "type:video", _type),
     "after": _Kind(_DATE, "after:2019", _span),
     "before": _Kind(_DATE, "before:2021-06", _span),
     "date": _Kind(f"{_DATE}, or two of them (2019..2021)", 'date:"last summer"', _span),
@@ -159,8 +242,14 @@ _FILTERS = {
     "lens": _Kind("a part of the lens's name", "lens:50mm", _texts),
     "tag": _Kind("a tag, or how many of it", 'tag:"tabby cat" or tag:"2 dogs"', _texts),
     "path": _Kind("a part of the path, or a pattern with * and ?", "path:holiday or path:*.png", _path),
+    "said": _Kind("words that somebody says", 'said:"happy birthday"', _spoken),
+    "action": _Kind("what somebody does", 'action:"playing guitar"', _texts),
+    "duration": _Kind(
+        "a length in time, or a range", "duration:90, duration:>30s, duration:<2m or duration:1m..5m", _duration
+    ),
+    "has": _Kind("what a file has (audio, speech or place)", "has:speech", _having),
     "rating": _Kind("stars from 0 to 5", "rating:4, rating:4+, rating:<3 or rating:2..4", _stars),
-    "similar": _Kind("the path of a photo in the library", "similar:/home/me/Pictures/a.jpg"),
+    "similar": _Kind("the path of a photo or video in the library", "similar:/home/me/Pictures/a.jpg"),
     "sort": _Kind(", ".join(SORTS), "sort:date"),
     "limit": _Kind(f"a number from 1 to {MAX_LIMIT}", "limit:20"),
 }
@@ -181,6 +270,18 @@ _NEAR = {
     "file": "path",
     "name": "path",
     "stars": "rating",
+    "says": "said",
+    "say": "said",
+    "spoken": "said",
+    "speech": "said",
+    "transcript": "said",
+    "doing": "action",
+    "activity": "action",
+    "event": "action",
+    "length": "duration",
+    "seconds": "duration",
+    "minutes": "duration",
+    "with": "has",
     "like": "similar",
     "order": "sort",
     "top": "limit",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,13 @@ from search.catalog import Brief, Catalog
 from search.conditions import AnyOf, Condition
 from search.evidence import Encode, Gatherer, Labels, Scope
 from search.filters import EVERYTHING, among, where
+from search.moments import Clue, ResultMoment
 from search.query import Query
 from search.ranking import Evidence, Ranking, best_conviction, fuse, merge, relevant
 from search.reasons import explain
+from search.sightings import MomentFinder, Question
+from search.speech import Speech, by_speech
 from search.vectors import VectorIndex
-from search.wording import take_apart
 
 DEPTH = 100
 """How many photos each ranking holds, at least: enough for bursts to collapse and for the rankings to overlap."""
@@ -29,7 +31,9 @@ NO_MATCH = "Nothing in the library matches well."
 GUESSED = "Nothing in the library matches well; these are only the nearest guesses."
 FEW = 20_000
 """So many ids are handed to SQLite in a few milliseconds."""
-NO_SUCH_PHOTOS = "No photo fulfils the filters."
+NOTHING_SUCH = "Nothing in the library fulfils the filters."
+SAID_WEIGHT = 0.6
+"""What is only said stands behind what is seen, unless the text asks for what is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,29 @@ class Result:
     content_hash: str
     collapsed: int
     """How many near-identical photos stand behind this one."""
+    moments: tuple[ResultMoment, ...] = ()
+    """Of a video or sound, the spans that answer, best first; none where the whole of it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rankings:
+    """What was gathered for one question."""
+
+    words: Ranking
+    meaning: Ranking
+    speech: Ranking
+    speech_weight: float
+    likeness: Sequence[Ranking]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """What is left of it, in order."""
+
+    best_first: list[tuple[int, float, Evidence]]
+    confident: bool
+    looks: frozenset[int]
+    """The media that are an answer by how they look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +104,13 @@ class Engine:
         self._index = index
         self._calibration = calibration
         self._gather = Gatherer(catalog, index, encode_text, labels, calibration)
+        self._moments = MomentFinder(catalog, self._gather)
 
     def search(self, query: Query, *, limit: int = 20, everything: bool = False) -> Answer:
         """Answer a query. `everything` lifts the cut-off and shows every photo of a burst.
 
-        Without free text and examples the answer is every photo that fulfils the filters, newest first, and confident.
-        Raises QueryError if `similar:` names no photo of the library.
+        Without free text and examples the answer is all media that fulfil the filters, newest first, and confident.
+        Raises QueryError if `similar:` names nothing in the library.
         """
         limit = query.limit or limit
         condition = where(query.groups)
@@ -90,47 +118,54 @@ class Engine:
             return self._list(query, limit, everything=everything)
         allowed = None if condition[0] == EVERYTHING else self._catalog.matching_media(*condition)
         if allowed is not None and not len(allowed):
-            return Answer((), confident=False, note=NO_SUCH_PHOTOS)
+            return Answer((), confident=False, note=NOTHING_SUCH)
         if allowed is not None and len(allowed) <= FEW:
             condition = among(allowed.tolist())  # it is asked for several times: looking ids up beats matching paths
         scope = Scope(condition, allowed, max(DEPTH, 2 * limit))
-        words = merge([self._gather.by_words(text, scope) for text in query.texts])
-        meaning = merge([self._gather.by_meaning(text, scope) for text in query.texts])
-        likeness = [self._gather.by_example(self._media_named(path), scope) for path in query.similar]
-        best_first, confident = self._rank([words], [meaning], likeness, everything=everything)
-        note = None if confident else GUESSED if best_first else NO_MATCH
-        blind = query.texts and not any(self._gather.knows(take_apart(text.words)) for text in query.texts)
-        if not confident and blind and self._calibration.blind_note:
+        sought = [self._gather.understood(text) for text in query.texts]
+        examples = [self._media_named(path) for path in query.similar]
+        speech = [by_speech(self._catalog, one.wording, scope.where, scope.depth) for one in sought]
+        telling = any(one.wording.telling for one in sought)
+        rankings = _Rankings(
+            words=merge([self._gather.by_words(one, scope) for one in sought]),
+            meaning=merge([self._gather.by_meaning(one, scope) for one in sought]),
+            speech=merge([one.ranking for one in speech]),
+            speech_weight=1.0 if telling else SAID_WEIGHT,
+            likeness=[self._gather.by_example(example, scope) for example in examples],
+        )
+        ranked = self._rank(rankings, everything=everything)
+        note = _note(ranked)
+        blind = sought and not any(self._gather.knows(one.wording) for one in sought)
+        if note and blind and self._calibration.blind_note:
             note = f"{note} {self._calibration.blind_note}"
-        return self._answer(best_first, query, limit, confident=confident, note=note, everything=everything)
+        question = Question(query, ranked.looks, sought, examples, _clues(speech))
+        return self._answer(ranked, question, limit, note=note, everything=everything)
 
     def similar(self, media_id: int, *, limit: int = 20, everything: bool = False) -> Answer:
-        """Photos like one of the library, which is left out itself."""
+        """Media like one of the library, which is left out itself. Of a video any moment may be alike."""
         scope = Scope((EVERYTHING, []), None, max(DEPTH, 2 * limit))
-        ranking = self._gather.by_example(media_id, scope)
-        best_first, confident = self._rank([], [], [ranking], everything=everything)
-        note = None if confident else GUESSED if best_first else NO_MATCH
-        return self._answer(best_first, Query(), limit, confident=confident, note=note, everything=everything)
+        likeness = [self._gather.by_example(media_id, scope)]
+        ranked = self._rank(_Rankings({}, {}, {}, 1.0, likeness), everything=everything)
+        question = Question(Query(), ranked.looks, (), (media_id,), {})
+        return self._answer(ranked, question, limit, note=_note(ranked), everything=everything)
 
-    def _rank(
-        self, words: Sequence[Ranking], meaning: Sequence[Ranking], likeness: Sequence[Ranking], *, everything: bool
-    ) -> tuple[list[tuple[int, float, Evidence]], bool]:
+    def _rank(self, rankings: _Rankings, *, everything: bool) -> _Ranked:
         """Cut each ranking off, fuse them, and say whether any of them is confident."""
         read = self._calibration
         cuts = [
-            *((ranking, 0.0, 0.0) for ranking in words),
-            *((ranking, read.floor, read.share) for ranking in meaning),
-            *((ranking, read.similar_floor, read.similar_share) for ranking in likeness),
+            _Cut(rankings.words, 0.0, 0.0, 1.0, looks=False),
+            _Cut(rankings.meaning, read.floor, read.share, 1.0, looks=True),
+            _Cut(rankings.speech, 0.0, 0.0, rankings.speech_weight, looks=False),
+            *(_Cut(one, read.similar_floor, read.similar_share, 1.0, looks=True) for one in rankings.likeness),
         ]
-        cuts = [cut for cut in cuts if cut[0]]
-        convincing = [cut for cut in cuts if best_conviction(cut[0]) >= cut[1]]
+        cuts = [cut for cut in cuts if cut.ranking]
+        convincing = [cut for cut in cuts if best_conviction(cut.ranking) >= cut.floor]
         confident = bool(convincing)
-        if everything:
-            kept = [ranking for ranking, _, _ in cuts]
-        else:
-            guesses = [cut for cut in cuts if best_conviction(cut[0]) >= read.guess_floor]
+        if not everything:
+            guesses = [cut for cut in cuts if best_conviction(cut.ranking) >= read.guess_floor]
             nearness = read.nearness if confident else 0.0
-            kept = [relevant(ranking, share, nearness) for ranking, _, share in convincing or guesses]
+            cuts = [replace(cut, ranking=relevant(cut.ranking, cut.share, nearness)) for cut in convincing or guesses]
+        kept = [cut.ranking for cut in cuts]
         evidence = merge(kept)
         for ranking in kept:
             for media_id, one in ranking.items():
@@ -138,8 +173,10 @@ class Engine:
                     evidence[media_id].reasons += [
                         reason for reason in one.reasons if reason not in evidence[media_id].reasons
                     ]
-        fused = [(media_id, score, evidence[media_id]) for media_id, score in fuse(kept)]
-        return fused if confident or everything else fused[:GUESSES], confident
+        order = fuse(kept, [cut.weight for cut in cuts])
+        fused = [(media_id, score, evidence[media_id]) for media_id, score in order]
+        looks = frozenset[int]().union(*(cut.ranking for cut in cuts if cut.looks))
+        return _Ranked(fused if confident or everything else fused[:GUESSES], confident, looks)
 
     def _list(self, query: Query, limit: int, *, everything: bool) -> Answer:
         """What fulfils the filters, without any relevance to order it by."""
@@ -148,26 +185,18 @@ class Engine:
         known = {row.media_id: row for row in rows}
         scored = dict.fromkeys(known, 1.0)
         groups = self._groups(list(known), known, everything=everything)[:limit]
-        note = None if groups else NO_SUCH_PHOTOS
-        return Answer(self._results(groups, scored, {}, query), confident=bool(groups), note=note)
+        note = None if groups else NOTHING_SUCH
+        results = self._results(groups, scored, {}, Question(query, frozenset(), (), (), {}))
+        return Answer(results, confident=bool(groups), note=note)
 
-    def _answer(
-        self,
-        best_first: Sequence[tuple[int, float, Evidence]],
-        query: Query,
-        limit: int,
-        *,
-        confident: bool,
-        note: str | None,
-        everything: bool,
-    ) -> Answer:
-        known = self._catalog.brief([media_id for media_id, _, _ in best_first])
-        visible = [one for one in best_first if one[0] in known]
+    def _answer(self, ranked: _Ranked, question: Question, limit: int, *, note: str | None, everything: bool) -> Answer:
+        known = self._catalog.brief([media_id for media_id, _, _ in ranked.best_first])
+        visible = [one for one in ranked.best_first if one[0] in known]
         groups = self._groups([media_id for media_id, _, _ in visible], known, everything=everything)
-        groups = _sorted(groups, known, query.sort)[:limit]
+        groups = _sorted(groups, known, question.query.sort)[:limit]
         scores = {media_id: score for media_id, score, _ in visible}
         evidence = {media_id: one for media_id, _, one in visible}
-        return Answer(self._results(groups, scores, evidence, query), confident=confident, note=note)
+        return Answer(self._results(groups, scores, evidence, question), confident=ranked.confident, note=note)
 
     def _groups(self, media_ids: Sequence[int], known: Mapping[int, Brief], *, everything: bool) -> list[Group]:
         if everything:
@@ -176,24 +205,41 @@ class Engine:
 
     def _vectors_of(self, media_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         rows = self._catalog.vectors_of_media(self._index.space, media_ids)
-        return dict(zip(rows.media_ids.tolist(), rows.data.astype(np.float32), strict=True))
+        found: dict[int, NDArray[np.float32]] = {}
+        for media_id in dict.fromkeys(rows.media_ids.tolist()):
+            own = rows.data[rows.media_ids == media_id].astype(np.float32)
+            mean = own.mean(axis=0)
+            found[media_id] = own[0] if len(own) == 1 else mean / max(float(np.linalg.norm(mean)), 1e-6)
+        return found
 
     def _results(
-        self, groups: Sequence[Group], scores: Mapping[int, float], evidence: Mapping[int, Evidence], query: Query
+        self,
+        groups: Sequence[Group],
+        scores: Mapping[int, float],
+        evidence: Mapping[int, Evidence],
+        question: Question,
     ) -> tuple[Result, ...]:
         """Fetch what is shown, and only that."""
         rows = {row.media_id: row for row in self._catalog.photos([group.shown for group in groups])}
+        # The best shot of a burst stands where its most relevant one did.
+        best = {group.shown: max(scores[member] for member in (group.shown, *group.others)) for group in groups}
+        moments = self._moments.of(list(rows.values()), question, best)
         return tuple(
             Result(
                 media_id=group.shown,
                 path=row.paths[0],
                 kind=row.kind,
-                # The best shot of a burst stands where its most relevant one did.
-                score=round(max(scores[member] for member in (group.shown, *group.others)), 4),
-                reasons=explain(row, evidence.get(group.shown), query),
+                score=round(best[group.shown], 4),
+                reasons=explain(
+                    row,
+                    evidence.get(group.shown),
+                    question.query,
+                    moment=next((one.ordinal for one in moments.get(group.shown, ())), None),
+                ),
                 taken_at=row.info.taken_at if row.info else None,
                 content_hash=row.content_hash,
                 collapsed=len(group.others),
+                moments=moments.get(group.shown, ()),
             )
             for group in groups
             if (row := rows.get(group.shown)) is not None and row.paths
@@ -210,9 +256,36 @@ class Engine:
             if len(matches) == 1:
                 return int(matches[0])
         raise QueryError(
-            f"similar: {path} is no photo of the library.",
-            "Give the whole path of an indexed photo, for example similar:/home/me/Pictures/a.jpg.",
+            f"similar: {path} is no photo or video of the library.",
+            "Give the whole path of an indexed one, for example similar:/home/me/Pictures/a.jpg.",
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A ranking, and where it is cut off."""
+
+    ranking: Ranking
+    floor: float
+    """The conviction from which it says something."""
+    share: float
+    """Of the best similarity, what an answer needs."""
+    weight: float
+    looks: bool
+    """Whether it is about how media look."""
+
+
+def _note(ranked: _Ranked) -> str | None:
+    return None if ranked.confident else GUESSED if ranked.best_first else NO_MATCH
+
+
+def _clues(found: Sequence[Speech]) -> dict[int, tuple[Clue, ...]]:
+    """By media id, of all alternatives."""
+    clues: dict[int, tuple[Clue, ...]] = {}
+    for one in found:
+        for media_id, spoken in one.clues.items():
+            clues[media_id] = clues.get(media_id, ()) + spoken
+    return clues
 
 
 def _sorted(groups: list[Group], known: Mapping[int, Brief], sort: str) -> list[Group]:

@@ -7,8 +7,17 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from search import amounts
-from search.conditions import AnyOf, Condition, Stars, Words
+from search.catalog.sql import IN_USE
+from search.conditions import AnyOf, Condition, Seconds, Stars, Words
 from search.dates import Span
+from search.terms import tokens as tokens_of
+
+HAS = {
+    "audio": "m.audio_codec IS NOT NULL OR m.kind = 'audio'",
+    "place": "m.latitude IS NOT NULL AND m.longitude IS NOT NULL",
+    "speech": f"m.id IN (SELECT media_id FROM utterance WHERE {IN_USE})"
+    f" OR m.id IN (SELECT media_id FROM event WHERE label = 'speech' AND kind = 'sound' AND {IN_USE})",
+}
 
 Clause = tuple[str, list[object]]
 """SQL and the values it binds."""
@@ -40,12 +49,24 @@ def among(media_ids: Sequence[int]) -> Clause:
     return "m.id IN (SELECT value FROM json_each(?))", [json.dumps(media_ids)]
 
 
+def both(first: Clause, second: Clause) -> Clause:
+    """The condition that two conditions hold."""
+    return f"({first[0]}) AND ({second[0]})", [*first[1], *second[1]]
+
+
+def happening(labels: Sequence[str]) -> Clause:
+    """The condition that an event of one of these labels is known; of what was only followed, a tag tells as much."""
+    marks = ", ".join("?" * len(labels))
+    select = f"SELECT media_id FROM event WHERE label IN ({marks}) AND kind IN ('action', 'sound') AND {IN_USE}"
+    return f"m.id IN ({select})", list(labels)
+
+
 def fts_expression(tokens: Sequence[str], operator: str = "AND") -> str:
     """Tokens as an FTS5 expression joined by AND, OR or + (a phrase). Each is quoted: no word is an operator."""
     return f" {operator} ".join(f'"{token}"' for token in tokens)
 
 
-def _clause(condition: Condition) -> Clause:  # noqa: PLR0911 - one line for each filter
+def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one line for each filter
     match condition.name, condition.value:
         case "after", Span(start=start):
             return "m.taken_at >= ?", [start.isoformat()]
@@ -55,6 +76,8 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911 - one line for eac
             return "m.taken_at >= ? AND m.taken_at < ?", [start.isoformat(), end.isoformat()]
         case _, Stars(low=low, high=high):
             return "m.rating BETWEEN ? AND ?", [low, high]
+        case _, Seconds(low=low, high=high, with_low=with_low, with_high=with_high):
+            return f"m.duration >{'=' * with_low} ? AND m.duration <{'=' * with_high} ?", [low, high]
         case _, Words(tokens=tokens, phrase=phrase):
             expression = fts_expression(tokens, "+" if phrase else "AND")
             return "m.id IN (SELECT rowid FROM fulltext WHERE fulltext MATCH ?)", [expression]
@@ -64,6 +87,12 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911 - one line for eac
             return _any(f"m.{column} LIKE ? ESCAPE '\\'", (f"%{_escape(text)}%" for text in texts))
         case "tag", AnyOf(texts=texts):
             return _tags(texts)
+        case "said", AnyOf(texts=texts):
+            return _said(texts)
+        case "action", AnyOf(texts=texts):
+            return _actions(texts)
+        case "has", AnyOf(texts=texts):
+            return " OR ".join(HAS[text] for text in texts), []
         case _, AnyOf(texts=texts):
             return _paths(texts[0])
 
@@ -95,6 +124,33 @@ def _tag(name: str) -> Clause:
         return "tag.name LIKE ? ESCAPE '\\'", [_escape(name).replace("*", "%")]
     forms = amounts.forms(name)
     return f"tag.name IN ({', '.join('?' * len(forms))})", list(forms)
+
+
+def _said(phrases: Sequence[str]) -> Clause:
+    """What somebody says, each phrase in one utterance."""
+    match = " OR ".join(f"({fts_expression(tokens_of(phrase), '+')})" for phrase in phrases)
+    spoken = "SELECT rowid FROM spoken WHERE spoken MATCH ?"
+    return f"m.id IN (SELECT media_id FROM utterance WHERE id IN ({spoken}) AND {IN_USE})", [match]
+
+
+def _actions(names: Sequence[str]) -> Clause:
+    """What somebody does, by words of its name, in their order; * stands for anything. Seen in motion, or tagged."""
+    patterns = [action_pattern(name) for name in names]
+
+    def like(column: str) -> str:
+        return " OR ".join([f"' ' || {column} || ' ' LIKE ? ESCAPE '\\'"] * len(patterns))
+
+    events = f"SELECT media_id FROM event WHERE kind = 'action' AND {IN_USE} AND ({like('label')})"
+    tags = (
+        "SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id"
+        f" WHERE source = 'action' AND ({like('name')})"
+    )
+    return f"m.id IN ({events}) OR m.id IN ({tags})", [*patterns, *patterns]
+
+
+def action_pattern(name: str) -> str:
+    """What an action's name with a blank on either side must be LIKE."""
+    return f"% {_escape(name).replace('*', '%')} %"
 
 
 def _paths(text: str) -> Clause:

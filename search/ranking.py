@@ -59,16 +59,19 @@ def ordered(ranking: Ranking) -> list[int]:
     return sorted(ranking, key=lambda media_id: (-ranking[media_id].strength, media_id))
 
 
-def fuse(rankings: Sequence[Ranking]) -> list[tuple[int, float]]:
+def fuse(rankings: Sequence[Ranking], weights: Sequence[float] | None = None) -> list[tuple[int, float]]:
     """Reciprocal rank fusion: (media id, score), best first. 1 is the score of what every ranking puts first.
 
-    All rankings weigh the same: each holds only what passed its own cut-off, so to be in one at all means something.
+    Rankings weigh the same unless `weights` says otherwise: each holds only what passed its own cut-off, so to be in
+    one at all means something.
     """
-    used = [ranking for ranking in rankings if ranking]
+    weighed = zip(rankings, weights or [1.0] * len(rankings), strict=True)
+    used = [(ranking, weight) for ranking, weight in weighed if ranking]
+    total = sum(weight for _, weight in used)
     scores: dict[int, float] = {}
-    for ranking in used:
+    for ranking, weight in used:
         for rank, media_id in enumerate(ordered(ranking), 1):
-            scores[media_id] = scores.get(media_id, 0.0) + (RANK_CONSTANT + 1) / (RANK_CONSTANT + rank) / len(used)
+            scores[media_id] = scores.get(media_id, 0.0) + weight * (RANK_CONSTANT + 1) / (RANK_CONSTANT + rank) / total
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 

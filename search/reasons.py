@@ -1,10 +1,10 @@
-"""Why a photo is an answer, in words for a person."""
+"""Why a photo, video or sound is an answer, in words for a person."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from indexer.records import AUTHORED, Tag
+from indexer.records import AUTHORED, Event, Tag
 from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, LIGHT_SOURCE
 from search import amounts
 from search.catalog import PhotoRow
@@ -13,17 +13,22 @@ from search.query import Query
 from search.ranking import Evidence
 
 MAX_LIKENESSES = 3
+LONGEST_QUOTE = 80
+"""Characters."""
 NO_LIKENESS = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE, AUTHORED})
 """Sources of tags that do not say what a photo shows by its looks; all others are networks."""
 
 
-def explain(row: PhotoRow, evidence: Evidence | None, query: Query) -> tuple[str, ...]:
-    """The reasons, most telling first. At least one."""
+_REPEATED = frozenset({"tag", "path", "words", "type", "said", "action", "has"})
+"""Filters that are repeated as a reason, where no fact says more."""
+
+
+def explain(row: PhotoRow, evidence: Evidence | None, query: Query, *, moment: int | None = None) -> tuple[str, ...]:
+    """The reasons, most telling first. At least one. `moment`: the one of a video that looks most like it."""
     reasons = list(evidence.reasons) if evidence else []
-    likenesses = list(dict.fromkeys(tag.name for tag in row.tags if tag.source not in NO_LIKENESS))[:MAX_LIKENESSES]
     if evidence is not None and evidence.similarity > 0:
-        if likenesses:
-            reasons.append(f"looks like: {', '.join(likenesses)}")
+        if looks := likeness(row.tags, moment or 0) or likeness(row.tags, 0):
+            reasons.append(looks)
         elif not reasons:
             reasons.append(f"near in meaning ({evidence.similarity:.2f})")
     for group in query.groups:
@@ -33,6 +38,13 @@ def explain(row: PhotoRow, evidence: Evidence | None, query: Query) -> tuple[str
     if not reasons:
         reasons.append(_listed(row))
     return tuple(dict.fromkeys(reasons))
+
+
+def likeness(tags: Sequence[Tag], segment: int) -> str | None:
+    """What the networks took a photo or a moment for, as a reason; None if for nothing."""
+    names = (tag.name for tag in tags if tag.segment == segment and tag.source not in NO_LIKENESS)
+    unique = list(dict.fromkeys(names))[:MAX_LIKENESSES]
+    return f"looks like: {', '.join(unique)}" if unique else None
 
 
 def _filter(row: PhotoRow, condition: Condition) -> str | None:
@@ -47,11 +59,30 @@ def _filter(row: PhotoRow, condition: Condition) -> str | None:
         "camera": info.camera and f"camera: {info.camera}",
         "lens": info.lens and f"lens: {info.lens}",
         "rating": info.rating is not None and f"rated {info.rating}",
+        "duration": info.duration is not None and f"{clock(info.duration)} long",
     }
     fact = facts.get(condition.name) or _counted(row.tags, condition)
     if fact:
         return f"{fact} matches {condition.typed}"
-    return f"matches {condition.typed}" if condition.name in ("tag", "path", "words", "type") else None
+    return f"matches {condition.typed}" if condition.name in _REPEATED else None
+
+
+def clock(seconds: float) -> str:
+    """A time in a file, as players show it: "0:42", "1:02:03"."""
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def event_reason(event: Event) -> str:
+    """Something that happens, as a reason: "action: playing guitar"."""
+    return f"{event.kind}: {event.label}"
+
+
+def said_reason(text: str) -> str:
+    """What somebody says, as a reason."""
+    words = " ".join(text.split())
+    return f'said "{words}"' if len(words) <= LONGEST_QUOTE else f'said "{words[:LONGEST_QUOTE].rsplit(" ", 1)[0]}…"'
 
 
 def tag_reason(name: str, count: int | None) -> str:

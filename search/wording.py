@@ -13,13 +13,21 @@ MAX_NAME_WORDS = 3
 _STOP_TEXT = """
     a an and any are at by for from front her his i in into is it its me my near next of off on or our out over
     something somewhere that the their there these this those thing things to under up was we with without behind
-    beside between photo photos photograph photographs pic pics picture pictures image images shot shots snapshot show
-    find all
+    beside between photo photos photograph photographs pic pics picture pictures image images shot shots snapshot video
+    videos footage show find all
 """
 _STOP_WORDS = frozenset(_STOP_TEXT.split())
 _PIXEL_WORDS = re.compile(
     r"(?<!\w)(?:" + "|".join(re.escape(word) for word in sorted(PIXEL_WORDS, key=len, reverse=True)) + r")(?!\w)"
 )
+
+
+_TELLING = re.compile(
+    r"\b(?:(?:say|tell|talk|speak|mention|discuss|explain|chat|joke|complain|argue|whisper|shout|sing)(?:s|ing|ed)?"
+    r"|said|told|spoke|spoken|sang|joking|arguing)\b"
+    r"(?:\s+(?:to|with)\s+\S+)?(?:\s+(?:about|of|on|that|how))?"
+)
+"""What tells that somebody speaks; of whom, stands before it, and of what, behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,10 @@ class Wording:
     """What to encode: the text without the words that pixels answer better; empty if nothing else is left."""
     names: tuple[str, ...]
     """What a tag in this text could be called: its words and runs of words, without what pixels answer."""
+    spoken: tuple[str, ...] = ()
+    """What somebody could have said: the words that carry meaning, or of "grandma talks about the war" the last one."""
+    telling: bool = False
+    """Whether the text says that somebody speaks."""
     amounts: tuple[Amount, ...] = ()
     """What the text may count; of "two hot dogs" both "hot" and "hot dogs", the longest first."""
 
@@ -59,15 +71,24 @@ def take_apart(text: str) -> Wording:
     left = tokens(rest)
     meaningful = [word for word in left if word not in _STOP_WORDS]
     words = tokens(folded)
-    content = [word for word in words if word not in _STOP_WORDS]
+    content = content_words(text)
+    told = _TELLING.split(folded)
+    spoken = content_words(told[-1])
     return Wording(
         content=tuple(dict.fromkeys(content or words)),
         subjects=tuple(meaningful),
         pixel_tags=pixel_tags,
         meaning=(rest if pixel_tags else text) if meaningful else "" if pixel_tags else text,
         names=tuple(dict.fromkeys(_names(left, meaningful))),
+        spoken=tuple(dict.fromkeys(spoken or content or words)),
+        telling=len(told) > 1,
         amounts=tuple(_amounts(left)),
     )
+
+
+def content_words(text: str) -> list[str]:
+    """The words of a text that carry meaning, lower case, in order."""
+    return [word for word in tokens(text) if word not in _STOP_WORDS]
 
 
 def singular(word: str) -> str:

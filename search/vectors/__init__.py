@@ -1,5 +1,5 @@
 """Nearest vectors, quickly: FAISS over the catalog's vectors, a cache that can always be rebuilt."""
 
-from search.vectors.index import VectorIndex, drop_snapshots
+from search.vectors.index import Near, VectorIndex, drop_snapshots
 
-__all__ = ["VectorIndex", "drop_snapshots"]
+__all__ = ["Near", "VectorIndex", "drop_snapshots"]

@@ -7,6 +7,7 @@ import logging
 import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
@@ -31,6 +32,21 @@ EXTRA_CANDIDATES = 50
 
 GROWTH = 4
 """By how much a search that found too little widens."""
+
+
+MOST_SEGMENTS = 4
+"""Of one media, segments that are named in an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A media file near to a vector."""
+
+    media_id: int
+    cosine: float
+    """Of its best segment."""
+    vector_ids: tuple[int, ...]
+    """Of its best segments, the best first."""
 
 
 class VectorIndex:
@@ -95,29 +111,46 @@ class VectorIndex:
         `vector` is (dimension,), of any length but zero. `allowed` restricts the answer to these media.
         Raises ValueError for a vector that has no direction or the wrong dimension.
         """
+        return [(near.media_id, near.cosine) for near in self.nearest(vector, k, allowed=allowed)]
+
+    def nearest(self, vector: NDArray[np.float32], k: int, *, allowed: NDArray[np.int64] | None = None) -> list[Near]:
+        """Like `search`, and by which of their segments.
+
+        A long video may fill the first candidates with its moments alone: it is left out of the next ones, so that
+        there are `k` media if there are so many, however many vectors each of them has.
+        """
         query = self._unit(vector)
         count, effort = 2 * k + EXTRA_CANDIDATES, 1
+        found: dict[int, Near] = {}
         while True:
             with self._table_lock:
                 rows = None if allowed is None else self._table.allowed_rows(allowed)
+                if found:
+                    rows = self._table.rows_without(np.fromiter(found, np.int64), rows)
                 ids, exhausted = self._table.nearest(query, count, rows, effort)
-            best = self._scored(query, ids)
-            if exhausted or len(best) >= k:
-                return sorted(best.items(), key=lambda item: (-item[1], item[0]))[:k]
+            found |= self._scored(query, ids)
+            if exhausted or len(found) >= k:
+                return sorted(found.values(), key=lambda near: (-near.cosine, near.media_id))[:k]
             count, effort = count * GROWTH, effort * GROWTH
 
     def vectors_of(self, media_ids: Sequence[int]) -> NDArray[np.float32]:
         """(n, dimension) the vectors of these media, in their order; media without one are left out."""
         return self._catalog.vectors_of_media(self.space, media_ids).data.astype(np.float32)
 
-    def _scored(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> dict[int, float]:
-        """Media id to its best cosine, from the catalog's own vectors."""
+    def _scored(self, query: NDArray[np.float32], ids: NDArray[np.int64]) -> dict[int, Near]:
+        """Media id to how near it is, from the catalog's own vectors."""
         vectors = self._catalog.vectors_with_ids(self.space, ids.tolist())
-        best: dict[int, float] = {}
         scores = vectors.data.astype(np.float32) @ query
-        for media_id, score in zip(vectors.media_ids.tolist(), scores.tolist(), strict=True):
-            if score > best.get(media_id, -np.inf):
-                best[media_id] = score
+        best: dict[int, Near] = {}
+        order = np.argsort(-scores, kind="stable")
+        for media_id, score, vector_id in zip(
+            vectors.media_ids[order].tolist(), scores[order].tolist(), vectors.ids[order].tolist(), strict=True
+        ):
+            near = best.get(media_id)
+            if near is None:
+                best[media_id] = Near(media_id, score, (vector_id,))
+            elif len(near.vector_ids) < MOST_SEGMENTS:
+                best[media_id] = Near(media_id, near.cosine, (*near.vector_ids, vector_id))
         return best
 
     def _unit(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -82,6 +82,10 @@ class VectorTable:
         """(rows,) which live rows belong to these media."""
         return self.alive & np.isin(self.media_ids, media_ids)
 
+    def rows_without(self, media_ids: NDArray[np.int64], rows: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """(rows,) which of these rows (all live ones by default) belong to other media."""
+        return (self.alive if rows is None else rows) & np.isin(self.media_ids, media_ids, invert=True)
+
     def nearest(
         self, vector: NDArray[np.float32], count: int, rows: NDArray[np.bool_] | None, effort: int
     ) -> tuple[NDArray[np.int64], bool]:

@@ -277,7 +277,7 @@ def test_similar_photos_without_the_photo_itself(library: Library) -> None:
     assert "the same colours: red" in answer.results[0].reasons
     assert library.names(f"similar:{first}") == ["c.jpg", "b.jpg"]
     assert library.names("similar:a.jpg tag:grey") == ["b.jpg"]
-    with pytest.raises(QueryError, match=r"no photo of the library"):
+    with pytest.raises(QueryError, match=r"no photo or video of the library"):
         library.ask("similar:/photos/none.jpg")
 
 

@@ -163,7 +163,7 @@ def test_saved_searches_stand_for_their_terms() -> None:
         ("rating:7", ["7", "rating:4+"]),
         ("limit:0", ["limit:", "1000"]),
         ("sort:size", ["size", "quality"]),
-        ("type:video", ["video", "photo"]),
+        ("type:film", ["film", "photo", "video", "audio"]),
         ("tag:", ["tag:", "no value"]),
         ("tag: cat", ["tag:", "no value"]),
         ("similar:", ["similar:", "no value"]),
