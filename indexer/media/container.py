@@ -18,7 +18,7 @@ import av.error
 from av.container import InputContainer
 
 from config.errors import DamagedFile, TooLarge, UnreadableFile, UnsupportedFormat
-from indexer.media.files import FileIdentity, held_open
+from indexer.media.files import FileIdentity, explained, held_open
 from indexer.media.formats import name_unknown
 
 CONTAINERS: Final = """
@@ -68,7 +68,7 @@ class Source:
             TooLarge: more streams or a longer time than the limits allow.
             UnreadableFile: the disk failed.
         """
-        with _translated(self._head()):
+        with _translated(self.head(_HEAD)):
             opened = av.open(
                 _Reader(self._descriptor),
                 "r",
@@ -84,11 +84,15 @@ class Source:
             )
         with opened:
             self._check(opened)
-            with _translated(self._head()):
+            with _translated(self.head(_HEAD)):
                 yield opened
 
-    def _head(self) -> bytes:
-        return os.pread(self._descriptor, _HEAD, 0)
+    def head(self, size: int) -> bytes:
+        """The first bytes of the file."""
+        try:
+            return os.pread(self._descriptor, size, 0)
+        except OSError as error:
+            raise explained(error) from error
 
     def _check(self, container: InputContainer) -> None:
         if len(container.streams) > self.limits.max_streams:

@@ -56,6 +56,7 @@ def describe_photo(data: bytes, photo: Photo, sidecar: bytes | None) -> MediaInf
         keywords=facts.keywords,
         people=facts.people,
         rating=facts.rating,
+        live_id=facts.live_id,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from PIL.ExifTags import GPS, Base
 
-from indexer.media.exif_blocks import ExifBlock, numbers, text, windows_text
+from indexer.media.exif_blocks import ExifBlock, as_bytes, numbers, text, windows_text
 from indexer.media.facts import (
     Facts,
     Moment,
@@ -20,6 +20,7 @@ from indexer.media.facts import (
     parse_moment,
     place_or_none,
 )
+from indexer.media.live import live_id_of_note
 
 _MOMENTS: Final = (
     (Base.DateTimeOriginal, Base.OffsetTimeOriginal),
@@ -61,6 +62,7 @@ def exif_facts(exif: ExifBlock) -> Facts:
         iso=_iso(photo),
         focal_length_mm=_positive(photo, Base.FocalLength),
         description=description,
+        live_id=live_id_of_note(as_bytes(photo.get(Base.MakerNote))),
     )
 
 

@@ -1,4 +1,4 @@
-"""What one source (EXIF, XMP, IPTC) says about a photo, and how several sources become one answer."""
+"""What one source (EXIF, XMP, IPTC, a container) says about a file, and how several sources become one answer."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ class Facts:
     keywords: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     rating: int | None = None
+    live_id: str | None = None
 
 
 def merge(*sources: Facts) -> Facts:

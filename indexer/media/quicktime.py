@@ -8,6 +8,7 @@ from typing import Final
 
 from indexer.media.exif import camera_name
 from indexer.media.facts import Facts, Moment, Place, clean_text, parse_moment, place_or_none
+from indexer.media.live import live_id_of_metadata
 
 _LOCAL_TIMES: Final = ("com.apple.quicktime.creationdate",)
 _UTC_TIMES: Final = ("creation_time",)
@@ -34,6 +35,7 @@ def container_facts(metadata: Mapping[str, str]) -> Facts:
         camera=camera_name(_first(said, _MAKES), _first(said, _MODELS)),
         title=clean_text(_first(said, _TITLES)),
         description=clean_text(_first(said, _DESCRIPTIONS)),
+        live_id=live_id_of_metadata(said),
     )
 
 

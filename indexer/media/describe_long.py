@@ -1,0 +1,136 @@
+"""What a video or a sound file says about itself, and the XMP sidecar beside it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from indexer.media.container import Source
+from indexer.media.facts import Facts, merge
+from indexer.media.sound import Audio
+from indexer.media.tracks import AudioTrack
+from indexer.media.video import Video
+from indexer.media.xmp import xmp_facts
+from indexer.records import Kind, MediaInfo
+
+_NAMES: Final = {
+    "avi": "AVI",
+    "mpegts": "MPEG-TS",
+    "mpeg": "MPEG-PS",
+    "asf": "ASF",
+    "ogg": "Ogg",
+    "rm": "RealMedia",
+    "mpegvideo": "MPEG video",
+    "aiff": "AIFF",
+    "wv": "WavPack",
+    "ape": "Monkey's Audio",
+}
+"""Of FFmpeg's, those that are no abbreviation to be written in capitals, or are usually called something else."""
+_ISO, _MATROSKA = "mov", "matroska"
+_HEAD: Final = 64
+
+
+def describe_video(video: Video, sidecar: bytes | None) -> MediaInfo:
+    """What is known of an open video. Fact by fact, what the sidecar says goes before what the container says.
+
+    The time is that of the place where Apple's metadata state it; else it is UTC, and the offset 0 says so.
+
+    Raises MediaError when the file can no longer be read.
+    """
+    said = video.info
+    timeline = video.timeline
+    duration = min(said.duration, timeline.end) if timeline.truncated else said.duration
+    return _info(
+        merge(xmp_facts(sidecar or b""), said.facts),
+        kind=Kind.VIDEO,
+        format=_format(video.source, said.container, sound_alone=False),
+        width=said.width,
+        height=said.height,
+        duration=duration,
+        fps=said.fps,
+        variable_rate=said.variable_rate,
+        video_codec=said.codec,
+        audio_codec=_codec(said.audio),
+        bit_rate=_rate(video.source, said.duration),
+        hdr=said.hdr,
+    )
+
+
+def describe_audio(audio: Audio, sidecar: bytes | None) -> MediaInfo:
+    """What is known of an open file of sound alone; as `describe_video`, without a picture."""
+    said = audio.info
+    return _info(
+        merge(xmp_facts(sidecar or b""), said.facts),
+        kind=Kind.AUDIO,
+        format=_format(audio.source, said.container, sound_alone=True),
+        width=None,
+        height=None,
+        duration=said.duration,
+        audio_codec=_codec(said.tracks),
+        bit_rate=_rate(audio.source, said.duration),
+    )
+
+
+def _info(
+    facts: Facts,
+    *,
+    kind: Kind,
+    format: str,  # noqa: A002 - the records' own word for it
+    width: int | None,
+    height: int | None,
+    duration: float,
+    fps: float | None = None,
+    variable_rate: bool | None = None,
+    video_codec: str | None = None,
+    audio_codec: str | None = None,
+    bit_rate: int | None = None,
+    hdr: bool | None = None,
+) -> MediaInfo:
+    moment, place = facts.moment, facts.place
+    return MediaInfo(
+        kind=kind,
+        format=format,
+        width=width,
+        height=height,
+        taken_at=moment.local if moment else None,
+        utc_offset_minutes=moment.utc_offset_minutes if moment else None,
+        latitude=place.latitude if place else None,
+        longitude=place.longitude if place else None,
+        altitude=facts.altitude,
+        camera=facts.camera,
+        lens=facts.lens,
+        title=facts.title,
+        description=facts.description,
+        keywords=facts.keywords,
+        people=facts.people,
+        rating=facts.rating,
+        live_id=facts.live_id,
+        duration=round(duration, 3),
+        fps=round(fps, 3) if fps else None,
+        variable_rate=variable_rate,
+        video_codec=video_codec,
+        audio_codec=audio_codec,
+        bit_rate=bit_rate,
+        hdr=hdr,
+    )
+
+
+def _codec(tracks: tuple[AudioTrack, ...]) -> str | None:
+    return tracks[0].codec if tracks else None
+
+
+def _rate(source: Source, seconds: float) -> int | None:
+    return round(source.size * 8 / seconds) if seconds > 0 else None
+
+
+def _format(source: Source, container: str, *, sound_alone: bool) -> str:
+    """What people call the container. FFmpeg has one reader, and one name, for a family of them."""
+    first = container.partition(",")[0]
+    head = source.head(_HEAD)
+    if first == _ISO:
+        brand = head[8:12] if head[4:8] == b"ftyp" else b"qt  "
+        if brand == b"qt  ":
+            return "MOV"
+        return "3GP" if brand.startswith(b"3g") else "M4A" if sound_alone else "MP4"
+    if first == _MATROSKA:
+        return "WebM" if b"webm" in head else "Matroska"
+    return _NAMES.get(first, first.upper())
