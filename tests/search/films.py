@@ -75,7 +75,7 @@ class FilmLibrary(Library):
             for number, (_, start, end) in enumerate(shots, 1)
         )
         duration = shots[-1][2]
-        vectors = [encode(shows) + 0.001 * number * _TILT for number, (shows, _, _) in enumerate(shots)]
+        vectors = [encode(shows) + 0.001 * (number % 7) * _TILT for number, (shows, _, _) in enumerate(shots)]
         facts: dict[str, Any] = {"format": "MP4", "width": 4, "height": 3, "duration": duration, "audio_codec": "aac"}
         every = [(ordinal, tag) for ordinal, of_it in (tags or {}).items() for tag in of_it]
         return self._store(
