@@ -40,7 +40,7 @@ def rewrite(db: sqlite3.Connection, media_ids: Collection[int]) -> None:
     tags: dict[int, list[str]] = {}
     for media_id, name in db.execute(
         "SELECT media_id, name FROM tag JOIN segment ON segment.id = segment_id"
-        f" WHERE media_id {IN_IDS} GROUP BY media_id, name ORDER BY media_id, max(confidence) DESC",
+        f" WHERE media_id {IN_IDS} AND ordinal = 0 GROUP BY media_id, name ORDER BY media_id, max(confidence) DESC",
         (ids,),
     ):
         tags.setdefault(media_id, []).append(name)

@@ -43,8 +43,8 @@ def write_tags(db: sqlite3.Connection, media_id: int, ids: Mapping[int, int], st
     """
     surest: dict[tuple[int, str], Tag] = {}
     for tag in tags:
-        for ordinal in {tag.segment, 0}:
-            key = (_known(ids, tag.segment) and ordinal, storable(tag.name) or "")
+        for ordinal in (_known(ids, tag.segment), 0):
+            key = (ordinal, storable(tag.name) or "")
             if key not in surest or tag.confidence > surest[key].confidence:
                 surest[key] = tag
     db.execute(f"DELETE FROM tag WHERE stage = ? AND segment_id {OF_MEDIA}", (stage, media_id))
@@ -128,11 +128,10 @@ def write_transcript(db: sqlite3.Connection, media_id: int, stage: str, transcri
     )
 
 
-def forget_stages(db: sqlite3.Connection, media_ids: Iterable[int], stage: str) -> None:
-    """Remove the events and transcripts that `stage` has made of these media."""
-    pairs = [(media_id, stage) for media_id in media_ids]
+def forget_happenings(db: sqlite3.Connection, media_id: int) -> None:
+    """Remove all events and transcripts of a media file."""
     for table in ("event", "utterance", "transcript"):
-        db.executemany(f"DELETE FROM {table} WHERE media_id = ? AND stage = ?", pairs)
+        db.execute(f"DELETE FROM {table} WHERE media_id = ?", (media_id,))
 
 
 def _known(ids: Mapping[int, int], ordinal: int) -> int:

@@ -29,10 +29,7 @@ def is_slow(kind: Kind) -> bool:
 
 
 def follow_kind(db: sqlite3.Connection, media_id: int, kind: Kind, stages: Mapping[str, int], now: float) -> None:
-    """Make the jobs of media whose kind turned out to be another one agree with it; `stages` are those of the plans.
-
-    What ran and has no result yet is left running: only stages that do not apply lose their jobs.
-    """
+    """Make the jobs of media whose kind turned out to be another one agree with it; `stages` are those of the plans."""
     owed = [stage for (stage,) in db.execute("SELECT stage FROM job WHERE media_id = ?", (media_id,))]
     db.executemany(
         "DELETE FROM job WHERE media_id = ? AND stage = ?",

@@ -109,7 +109,8 @@ def photos(db: sqlite3.Connection, media_ids: Sequence[int], *, moments: bool = 
     for table in ("tag", "moment_tag") if moments else ("tag",):
         for media_id, name, confidence, source, ordinal, count in db.execute(
             f"SELECT media_id, name, confidence, source, ordinal, count FROM segment CROSS JOIN {table}"
-            f" ON segment.id = segment_id WHERE media_id {IN_IDS} ORDER BY confidence DESC, name, ordinal",
+            f" ON segment.id = segment_id WHERE media_id {IN_IDS}{' AND ordinal = 0' if table == 'tag' else ''}"
+            " ORDER BY confidence DESC, name, ordinal",
             (ids,),
         ):
             # Two plans may have the same kind of stage while one is built: what both say is said once, by the surer.

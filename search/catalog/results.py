@@ -42,7 +42,7 @@ def store(
 ) -> None:
     """Store a batch; see `Catalog.store`."""
     gone = sweeping.retired(db)
-    stored: list[int] = []
+    stored: set[int] = set()
     unusable: list[Failure] = []
     for analysis in analyses:
         known = db.execute("SELECT kind, live_id FROM media WHERE id = ?", (analysis.media_id,)).fetchone()
@@ -51,7 +51,10 @@ def store(
         db.execute("SAVEPOINT one")
         try:
             _store_one(db, analysis, Kind(known[0]), gone, now)
-            stored.append(analysis.media_id)
+            stored.add(analysis.media_id)
+            if known[1] is not None and analysis.info is not None and analysis.info.live_id != known[1]:
+                # What a photo stood for that it no longer belongs to is shown again.
+                stored.update(row[0] for row in db.execute("SELECT id FROM media WHERE live_id = ?", (known[1],)))
         except (ValueError, OverflowError, sqlite3.IntegrityError) as error:
             # One file's impossible values must not take the rest of the batch with them.
             db.execute("ROLLBACK TO one")
@@ -108,6 +111,8 @@ def _correct_kind(db: sqlite3.Connection, analysis: Analysis, now: float) -> Non
     spoken_for = {*analysis.stages, *(stage for failure in analysis.failed for stage in failure.stages)}
     jobs.give_back_but(db, analysis.media_id, spoken_for, now)
     jobs.follow_kind(db, analysis.media_id, kind, plans.read(db).stages, now)
+    if kind == Kind.PHOTO:
+        inside_writes.forget_happenings(db, analysis.media_id)
 
 
 def set_authored_tags(db: sqlite3.Connection, media_id: int, names: Iterable[str]) -> None:

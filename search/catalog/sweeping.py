@@ -1,20 +1,25 @@
 """Removes what plans of the past have left, a little in each transaction.
 
-A retired stage goes in two steps: all of its jobs first, then its tags, detections and scores. Vectors go when no
-retired stage has a job left. Each step remembers how far it came, so a kill costs no more than one transaction.
+A retired stage goes in two steps: all of its jobs first, then its tags, detections, scores, events and transcripts.
+Vectors go when no retired stage has a job left. Each step remembers how far it came, so a kill costs no more than one
+transaction.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass
+from itertools import accumulate
 
 from search.catalog import fulltext
-from search.catalog.sql import id_list
+from search.catalog.sql import IN_IDS, id_list
 
 JOBS_AT_ONCE = 1000
 RESULTS_AT_ONCE = 200
 """Media whose results go in one transaction: the full text of each that loses a tag is written anew."""
+PARTS_AT_ONCE = 5000
+"""Moments and utterances whose results go in one transaction: a long video alone has thousands of them."""
 VECTORS_AT_ONCE = 500
 
 
@@ -76,21 +81,48 @@ def _jobs(db: sqlite3.Connection, stage: str, position: int, limit: int) -> tupl
 
 
 def _results(db: sqlite3.Connection, stage: str, position: int, limit: int) -> tuple[int, int]:
-    media_ids = _media_after(db, position, limit)
+    media_ids = _no_more_than(db, _media_after(db, position, limit), stage)
     segments = db.execute(
-        "SELECT id, media_id FROM segment WHERE media_id IN (SELECT value FROM json_each(?))", (id_list(media_ids),)
+        f"SELECT id, media_id, ordinal FROM segment WHERE media_id {IN_IDS}", (id_list(media_ids),)
     ).fetchall()
     untagged = {
         media_id
-        for segment, media_id in segments
-        if db.execute("DELETE FROM tag WHERE segment_id = ? AND stage = ?", (segment, stage)).rowcount
+        for segment, media_id, ordinal in segments
+        if ordinal == 0 and db.execute("DELETE FROM tag WHERE segment_id = ? AND stage = ?", (segment, stage)).rowcount
     }
+    moments = [(segment, stage) for segment, _, ordinal in segments if ordinal > 0]
+    db.executemany("DELETE FROM moment_tag WHERE segment_id = ? AND stage = ?", moments)
     db.executemany(
-        "DELETE FROM detection WHERE segment_id = ? AND stage = ?", [(segment, stage) for segment, _ in segments]
+        "DELETE FROM detection WHERE segment_id = ? AND stage = ?", [(segment, stage) for segment, *_ in segments]
     )
-    db.executemany("DELETE FROM aesthetic WHERE media_id = ? AND stage = ?", [(number, stage) for number in media_ids])
+    for table in ("aesthetic", "event", "utterance", "transcript"):
+        db.executemany(
+            f"DELETE FROM {table} WHERE media_id = ? AND stage = ?", [(number, stage) for number in media_ids]
+        )
     fulltext.rewrite(db, untagged)
     return len(media_ids), max(media_ids, default=0)
+
+
+def _no_more_than(db: sqlite3.Connection, media_ids: list[int], stage: str) -> list[int]:
+    """As many of these media, one at least, as have `PARTS_AT_ONCE` parts together."""
+    ids = id_list(media_ids)
+    parts = Counter(
+        dict(db.execute(f"SELECT media_id, count(*) FROM segment WHERE media_id {IN_IDS} GROUP BY 1", (ids,)))
+    )
+    parts.update(
+        dict(
+            db.execute(
+                f"SELECT media_id, count(*) FROM utterance WHERE media_id {IN_IDS} AND stage = ? GROUP BY 1",
+                (ids, stage),
+            )
+        )
+    )
+    sums = accumulate(parts[media_id] for media_id in media_ids)
+    return [
+        one
+        for number, (one, total) in enumerate(zip(media_ids, sums, strict=True))
+        if not number or total <= PARTS_AT_ONCE
+    ]
 
 
 def _vectors(db: sqlite3.Connection, space: str, limit: int) -> int:
