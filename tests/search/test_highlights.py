@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_highlights_are_in_order_apart_from_each_other_and_no_longer_than_asked_
     for seconds in (2, 4, 10, 13, 30, 79):
         spans = best(library, path, seconds)
         assert sum(end - start for start, end in spans) <= seconds + 1e-9
-        assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+        assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
         assert all(0 <= start < end <= 80 for start, end in spans)
     assert best(library, path, 80) == best(library, path, 500) == [(0, 80)]
     assert best(library, path, 0) == []

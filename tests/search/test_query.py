@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import QueryError
-from search.conditions import AnyOf, Stars, Words
+from search.conditions import AnyOf, Seconds, Stars, Words
 from search.dates import Span
 from search.query import FreeText, Query, parse
 
@@ -123,6 +123,35 @@ def test_ratings(text: str, stars: Stars) -> None:
     assert ask(text).groups[0][0].value == stars
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("duration:>30", Seconds(30, with_low=False)),
+        ("duration:>30s", Seconds(30, with_low=False)),
+        ("duration:>=1m", Seconds(60)),
+        ("duration:1m+", Seconds(60)),
+        ("duration:<2m", Seconds(0, 120, with_high=False)),
+        ("duration:<=1.5h", Seconds(0, 5400)),
+        ("duration:1m..5m", Seconds(60, 300)),
+        ('duration:"1m 30s .. 1h"', Seconds(90, 3600)),
+        ("duration:90", Seconds(89.5, 90.5, with_high=False)),
+        ("duration:1:30", Seconds(89.5, 90.5, with_high=False)),
+        ("duration:1:00:05", Seconds(3604.5, 3605.5, with_high=False)),
+    ],
+)
+def test_lengths_in_time(text: str, seconds: Seconds) -> None:
+    assert ask(text).groups[0][0].value == seconds
+
+
+def test_what_is_said_and_done_and_what_a_file_has() -> None:
+    assert ask('said:"Happy Birthday"').groups[0][0].value == AnyOf(("happy birthday",))
+    assert ask("said:yes,no").groups[0][0].value == AnyOf(("yes", "no"))
+    assert ask("action:Guitar").groups[0][0].value == AnyOf(("guitar",))
+    assert ask("has:gps,Sound").groups[0][0].value == AnyOf(("place", "audio"))
+    assert ask("type:moments,photo").groups[0][0].value == AnyOf(("video", "photo"))
+    assert conditions("-said:war OR NOT action:singing") == [["-said:war", "-action:singing"]]
+
+
 def test_instructions_about_the_answer() -> None:
     query = ask("cat sort:newest limit:7 similar:/a/b.jpg")
     assert (query.sort, query.limit, query.similar) == ("date", 7, ("/a/b.jpg",))
@@ -164,6 +193,20 @@ def test_saved_searches_stand_for_their_terms() -> None:
         ("limit:0", ["limit:", "1000"]),
         ("sort:size", ["size", "quality"]),
         ("type:film", ["film", "photo", "video", "audio"]),
+        ("type:photo,film", ["photo,film", "type:video"]),
+        ("said:", ["said:", "no value"]),
+        ("cat said:...", ["...", "character 5", 'said:"happy birthday"']),
+        ("action:", ["action:", 'action:"playing guitar"']),
+        ("says:hello", ["said:", 'said:"happy birthday"']),
+        ("transcript:hello", ["said:"]),
+        ("length:5", ["duration:", "duration:90"]),
+        ("duration:long", ["long", "duration:>30s"]),
+        ("duration:5..1", ["5..1", "duration:1m..5m"]),
+        ("duration:>", [">", "duration:<2m"]),
+        ("duration:-5", ["-5", "duration:"]),
+        ("duration:<5+", ["<5+", "duration:"]),
+        ("has:faces", ["faces", "audio", "speech", "place", "has:speech"]),
+        ("has:audio,text", ["audio,text"]),
         ("tag:", ["tag:", "no value"]),
         ("tag: cat", ["tag:", "no value"]),
         ("similar:", ["similar:", "no value"]),

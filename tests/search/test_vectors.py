@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from config.errors import CatalogError
-from indexer.records import Space
+from indexer.records import Embedding, Segment, Space
 from search.catalog import Catalog
 from search.vectors import VectorIndex
 from tests.search.library import SPACE, STAGES, add, analysis, index, stat, unit
@@ -66,6 +67,48 @@ def test_only_allowed_media_answer(catalog: Catalog, library: Path) -> None:
         for allowed in (ids[::40], ids[:300], [], [10**6]):
             found = answer(vectors, unit(5), 20, allowed=np.array(allowed, dtype=np.int64))
             assert found == [one for one in truth(catalog, unit(5), 400) if one in allowed][:20]
+
+
+def _film(catalog: Catalog, name: str, like: NDArray[np.float32], moments: int) -> int:
+    """A film of moments that are all nearly like a vector."""
+    [media_id] = add(catalog, stat(name))
+    [work] = catalog.claim(1)
+    noise = np.random.default_rng(media_id).standard_normal((moments, SPACE.dimension)) * 0.01
+    vectors = (like + noise) / np.linalg.norm(like + noise, axis=1, keepdims=True)
+    catalog.store(
+        [
+            replace(
+                analysis(work.media_id),
+                segments=tuple(Segment(ordinal) for ordinal in range(moments + 1)),
+                embeddings=tuple(
+                    Embedding(SPACE, vector.astype("<f2").tobytes(), ordinal)
+                    for ordinal, vector in enumerate(vectors, 1)
+                ),
+            )
+        ],
+        [],
+    )
+    return media_id
+
+
+def test_two_long_films_take_two_places_in_an_answer_and_name_their_best_moments(
+    catalog: Catalog, library: Path
+) -> None:
+    query = unit(5005)
+    ids = photos(catalog, 0, 100)
+    films = [_film(catalog, name, query, 1500) for name in ("/p/a.mp4", "/p/b.mp4")]
+    exact = VectorIndex(catalog, SPACE, library)
+    found = exact.nearest(query, 40)
+    assert {near.media_id for near in found[:2]} == set(films)
+    assert [near.media_id for near in found[2:]] == [one for one in truth(catalog, query, 9999) if one in ids][:38]
+    for near in found[:2]:
+        own = catalog.vectors_of_media(SPACE, [near.media_id])
+        cosines = own.data.astype(np.float32) @ query
+        assert near.cosine == cosines.max()
+        assert set(near.vector_ids) == set(own.ids[np.argsort(-cosines)[:4]].tolist())
+    approximate = VectorIndex(catalog, SPACE, library, exact_up_to=100).nearest(query, 102)
+    assert len(approximate) == 102
+    assert {near.media_id for near in approximate[:2]} == set(films)
 
 
 def test_an_approximate_index_finds_what_is_close_and_everything_when_asked_for_all(
