@@ -37,14 +37,14 @@ class FreeText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is asked for. Without `texts` and `similar`, every photo that fulfils the groups is an answer."""
+    """What is asked for. Without `texts` and `similar`, all media that fulfil the groups are answers."""
 
     texts: tuple[FreeText, ...] = ()
     """Alternatives: an answer may fit any of them."""
     groups: tuple[tuple[Condition, ...], ...] = ()
     """Every group must hold, through any one of its conditions."""
     similar: tuple[str, ...] = ()
-    """Paths of photos to be similar to."""
+    """Paths of photos or videos to be similar to."""
     sort: str = "relevance"
     """"relevance" (newest first where there is nothing to be relevant to), "date" (newest first), "-date", "quality" or
     "aesthetic"."""
@@ -223,8 +223,9 @@ def _free_texts(texts: list[list[str]], today: date) -> tuple[tuple[FreeText, ..
     found = [_take_date(words, today) for words in whole]
     if len(found) == 1 and not found[0].words and found[0].when is not None:
         return (), [(found[0].when, whole[0])]
-    result = tuple(text if tokens(text.words) else FreeText(words) for text, words in zip(found, whole, strict=True))
-    if not any(tokens(text.words) for text in result):
+    complete = (text if tokens(text.words) else FreeText(words) for text, words in zip(found, whole, strict=True))
+    result = tuple(text for text in complete if tokens(text.words))
+    if not result:
         raise QueryError(f"{whole[0]} holds no word to look for.", EMPTY_REMEDY)
     return result, []
 

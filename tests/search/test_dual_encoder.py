@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from indexer.records import Analysis, Embedding, Kind, MediaInfo, PixelStats, Segment, Space, Stage, Tag
+from indexer.records import WHOLE, Analysis, Embedding, Kind, MediaInfo, PixelStats, Segment, Space, Stage, Tag
 from search.calibration import BUILTIN, DUAL_ENCODER, standard_scores
 from search.catalog import Catalog
 from search.engine import Answer, Engine
@@ -73,28 +73,40 @@ class Library:
         )
 
     def add(
-        self, names: Sequence[str], vectors: Sequence[Sequence[NDArray[np.float32]]], *, tags: tuple[Tag, ...] = ()
+        self,
+        names: Sequence[str],
+        vectors: Sequence[Sequence[NDArray[np.float32]]],
+        *,
+        tags: tuple[Tag, ...] = (),
+        kind: Kind = Kind.PHOTO,
     ) -> None:
-        """Media with one vector for each of their segments."""
+        """Photos with their vector, or films with one for each of their moments, which last ten seconds."""
+        first = 0 if kind == Kind.PHOTO else 1
         stages = {Stage.DESCRIBE: 1, "embedding:planted": 1}
         files = [stat(f"/p/{name}.jpg") for name in names]
         self.catalog.record_files(files)
-        self.catalog.identify([(one, one.inode.to_bytes(32, "big"), Kind.PHOTO) for one in files], stages)
+        self.catalog.identify([(one, one.inode.to_bytes(32, "big"), kind) for one in files], stages)
         number = {f"/p/{name}.jpg": at for at, name in enumerate(names)}
         self.catalog.store(
             [
                 Analysis(
                     media_id=work.media_id,
                     stages=stages,
-                    info=MediaInfo(kind=Kind.PHOTO, format="JPEG", width=4, height=3),
-                    segments=tuple(Segment(ordinal) for ordinal in range(len(vectors[number[work.path]]))),
+                    info=MediaInfo(kind=kind, format="JPEG" if first == 0 else "MP4", width=4, height=3),
+                    segments=(
+                        WHOLE,
+                        *(
+                            Segment(ordinal, 10.0 * (ordinal - 1), 10.0 * ordinal, 10.0 * ordinal - 5, 0.5, ordinal)
+                            for ordinal in range(1, first + len(vectors[number[work.path]]))
+                        ),
+                    ),
                     tags={"embedding:planted": tags},
                     embeddings=tuple(
                         Embedding(SPACE, vector.astype("<f2").tobytes(), ordinal)
-                        for ordinal, vector in enumerate(vectors[number[work.path]])
+                        for ordinal, vector in enumerate(vectors[number[work.path]], first)
                     ),
                 )
-                for work in self.catalog.claim(len(names))
+                for work in self.catalog.claim(len(names), slow=kind != Kind.PHOTO)
             ],
             [],
         )
@@ -159,9 +171,13 @@ def test_of_the_segments_of_a_film_the_best_counts(tmp_path: Path) -> None:
     library = Library(tmp_path, Planted())
     library.fill()
     things = library.planted.things
-    library.add(["film"], [[library.planted.photo(things["soup"]), library.planted.photo(things["snow"])]])
+    others = [library.planted.photo(library.planted.directions(1)[0]) for _ in range(20)]
+    shown = [library.planted.photo(things["soup"]), *others, library.planted.photo(things["snow"])]
+    library.add(["film"], [shown], kind=Kind.VIDEO)
+    for text, span in (("snow", (210, 220)), ("soup", (0, 10))):
+        [film] = [one for one in library.ask(text).results if one.path == "/p/film.jpg"]
+        assert [(one.start, one.end) for one in film.moments] == [span]
     assert library.names("snow") == ["film"]
-    assert "film" in library.names("soup")
     library.catalog.close()
 
 

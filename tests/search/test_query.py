@@ -92,6 +92,10 @@ def test_or_between_words_gives_alternatives() -> None:
     assert texts("cat OR dog after:2020 sofa OR chair") == ["cat sofa", "cat chair", "dog sofa", "dog chair"]
 
 
+def test_an_alternative_without_a_word_is_none() -> None:
+    assert texts("cat OR ...") == texts("... OR cat") == ["cat"]
+
+
 def test_a_phrase_must_stand_as_it_is_and_is_looked_for_by_meaning_too() -> None:
     query = ask('"birthday cake" candles')
     assert query.groups[0][0].value == Words(("birthday", "cake"), phrase=True)
