@@ -244,4 +244,5 @@ if __name__ == "__main__":
     stderr = _own_stderr()
     faulthandler.enable(stderr)  # where a crash happened, in the log
     logging.basicConfig(level=logging.INFO, format="worker: %(message)s", stream=stderr)
+    logging.getLogger("faster_whisper").setLevel(logging.WARNING)  # two lines for each minute of sound
     sys.exit(main(int(sys.argv[1])))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.driver import Reverie
-from tests.e2e.snapshot import assert_equal, knowledge
+from tests.e2e.snapshot import assert_equal, do_again, finished, knowledge, worker_of
 
 PHOTOS = 300
 KILLS = int(os.environ.get("REVERIE_TEST_KILLS", "100"))
@@ -32,34 +31,6 @@ def make_photos(folder: Path) -> None:
     for number in range(19):
         (folder / f"copy-{number:03}.jpg").write_bytes((folder / f"scene-{number:03}.jpg").read_bytes())
     (folder / "broken.jpg").write_bytes((folder / "scene-000.jpg").read_bytes()[:2000])
-
-
-def finished(library: Path) -> bool:
-    """Whether a library has no work left, read without disturbing who writes it."""
-    if not (library / "catalog.sqlite3").exists():
-        return False
-    db = sqlite3.connect(f"file:{library}/catalog.sqlite3?mode=ro", uri=True, timeout=30)
-    try:
-        [jobs] = db.execute("SELECT count(*) FROM job").fetchone()
-        [open_jobs] = db.execute("SELECT count(*) FROM job WHERE state IN ('pending', 'running')").fetchone()
-        [files] = db.execute("SELECT count(*) FROM file WHERE media_id IS NULL").fetchone()
-    except sqlite3.OperationalError:
-        return False  # its tables are being made
-    finally:
-        db.close()
-    return bool(jobs > 0 and open_jobs == 0 and files == 0)
-
-
-def worker_of(service: int) -> int | None:
-    """The process id of the service's worker, if it has one."""
-    try:
-        children = Path(f"/proc/{service}/task/{service}/children").read_text(encoding="ascii").split()
-        threads = Path(f"/proc/{service}/task").iterdir()
-        for thread in threads:
-            children += (thread / "children").read_text(encoding="ascii").split()
-    except OSError:
-        return None
-    return int(children[0]) if children else None
 
 
 @pytest.mark.timeout(420)
@@ -86,10 +57,7 @@ def test_a_library_survives_any_kill(tmp_path: Path, make_reverie: Callable[...,
             tortured.service.communicate()
         if finished(tortured.library) and kills < KILLS:
             # Too quick for the hangman: make work again, without losing what is asserted at the end.
-            db = sqlite3.connect(tortured.library / "catalog.sqlite3", timeout=30)
-            with db:
-                db.execute("UPDATE job SET state = 'pending' WHERE state = 'done'")
-            db.close()
+            do_again(tortured.library)
     if tortured.service is None or tortured.service.poll() is not None:
         tortured.start(photos)
     tortured.eventually(lambda: finished(tortured.library), within=120)

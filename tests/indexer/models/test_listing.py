@@ -78,15 +78,19 @@ def test_the_shipped_list_holds_what_it_promises() -> None:
 def test_the_listed_packages_are_those_the_builtin_profile_uses() -> None:
     listed = load_list([])
     cards = {f"{card.package}=={card.version}" for card in describe_models()}
-    assert {entry.package for entry in models_of(listed.profiles["builtin"], listed)} == cards
+    builtin = models_of(listed.profiles["builtin"], listed)
+    assert {entry.package for entry in builtin if entry.task == "concepts"} == cards
     store = Store(Path("/nowhere"))
     assert all(store.installed(entry) for entry in models_of(listed.profiles["builtin"], listed))
+
+
+SPEECH = "speech:whisper-tiny-en"
 
 
 def test_the_builtin_plan_is_what_every_library_starts_with(tmp_path: Path) -> None:
     plan = plan_for("builtin", load_list([]), Store(tmp_path), [])
     assert plan.space == SPACE
-    assert plan.stages == STAGES
+    assert plan.stages == STAGES | {SPEECH: plan.stages[SPEECH]}
 
 
 def test_a_users_list_adds_and_replaces(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,273 @@
+"""Videos and sounds from beginning to end, by the real networks of the builtin profile."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from config.errors import ModelError, StageBroken, StageFailed
+from indexer.models.builtin import load_concept_model
+from indexer.models.concept_stage import ConceptStage
+from indexer.models.speech import SpeechStage
+from indexer.pictures import Pictures
+from indexer.pipeline import Task
+from indexer.records import Analysis, Detection, Failure, Kind, RuntimeReport, Space, Stage, Tag
+from indexer.stage import Findings, Heard, LoadedStage, Stretch, View
+from indexer.stages import STAGES
+from tests.films import View as Shot
+from tests.films import film, soundtrack
+from tests.indexer.media.clips import write_clip
+from tests.indexer.tasks import task
+from tests.sample_photos import copy_photos
+
+Run = Callable[..., list[Analysis | Failure]]
+SPEECH = "speech:whisper-tiny-en"
+LOOKS = (Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS)
+SHOTS = (("coffee.png", 8), ("chelsea.png", 7), ("", 2), ("motorcycle_left.png", 14), ("flower.jpg", 9))
+
+
+@pytest.fixture(scope="module")
+def party(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty seconds: five shots, one of them black, and two sentences."""
+    path = tmp_path_factory.mktemp("films") / "party.mp4"
+    shots = [Shot(photo, seconds) for photo, seconds in SHOTS]
+    return film(path, shots, says=[(4.0, "Happy birthday to you."), (20.0, "Look at the yellow flower in the garden.")])
+
+
+@pytest.fixture(scope="module")
+def concepts(model_cache: Path) -> ConceptStage:
+    return ConceptStage(load_concept_model(model_cache, threads=2), batch_size=4)
+
+
+@pytest.fixture
+def load(concepts: ConceptStage, whisper: SpeechStage) -> Callable[[str], LoadedStage]:
+    stages: dict[str, LoadedStage] = {Stage.CONCEPTS: concepts, SPEECH: whisper, **PLANTED}
+    return stages.__getitem__
+
+
+def video(path: Path, *stages: str, number: int = 1) -> Task:
+    return dataclasses.replace(task(path, number, stages), kind=Kind.VIDEO)
+
+
+def only(results: Sequence[Analysis | Failure]) -> Analysis:
+    [result] = results
+    assert isinstance(result, Analysis), result
+    return result
+
+
+def test_each_moment_is_known_by_what_it_shows(run: Run, load: Callable[[str], LoadedStage], party: Path) -> None:
+    analysis = only(run([video(party, *LOOKS)], load))
+    assert analysis.stages == {stage: STAGES[stage] for stage in LOOKS}
+    whole, *moments = analysis.segments
+    assert (whole.ordinal, whole.start) == (0, 0.0)
+    assert whole.end == pytest.approx(40, abs=0.2)
+    assert [moment.ordinal for moment in moments] == list(range(1, len(moments) + 1))
+    assert all(one.end == other.start for one, other in itertools.pairwise(moments))
+    shots = {moment.shot: moment.start for moment in reversed(moments)}
+    assert list(reversed(shots.values())) == pytest.approx([0, 8, 15, 17, 31], abs=0.1)
+
+    def tags(at: float) -> set[str]:
+        [moment] = [one for one in moments if one.start is not None and one.end and one.start <= at < one.end]
+        return {tag.name for tag in analysis.tags[Stage.CONCEPTS] if tag.segment == moment.ordinal}
+
+    assert "espresso" in tags(2)
+    assert "cat" in tags(10)
+    assert "motorcycle" in tags(20)
+    assert {"espresso", "cat", "motorcycle"} <= {tag.name for tag in analysis.tags[Stage.CONCEPTS] if tag.segment == 0}
+    black = next(moment for moment in moments if moment.start == pytest.approx(15, abs=0.1))
+    assert black.keyframe is None
+    assert {one.segment for one in analysis.embeddings} == {one.ordinal for one in moments} - {black.ordinal}
+
+
+def test_moments_have_keyframes_and_the_whole_a_cover(
+    run: Run, load: Callable[[str], LoadedStage], party: Path, tmp_path: Path
+) -> None:
+    analysis = only(run([video(party, *LOOKS)], load))
+    pictures, content = Pictures(tmp_path / "thumbnails"), video(party).content_hash
+    for moment in analysis.segments:
+        assert (pictures.keyframe(content, moment.ordinal) is not None) == (moment.keyframe is not None)
+    assert analysis.segments[0].keyframe in {moment.keyframe for moment in analysis.segments[1:]}
+    assert pictures.preview(content) is not None
+    assert analysis.pixels is not None
+
+
+def test_what_is_said_is_known_with_its_time(run: Run, load: Callable[[str], LoadedStage], party: Path) -> None:
+    transcript = only(run([video(party, SPEECH)], load)).transcripts[SPEECH]
+    starts = {word.text.strip(".,").lower(): word.start for said in transcript.utterances for word in said.words}
+    assert starts["birthday"] == pytest.approx(4.4, abs=0.5)
+    assert starts["yellow"] == pytest.approx(20.8, abs=0.5)
+
+
+def test_an_interrupted_video_is_gone_on_with(
+    run: Run, load: Callable[[str], LoadedStage], party: Path, tmp_path: Path
+) -> None:
+    stages = (*LOOKS, SPEECH, Bright.name)
+    whole = only(run([video(party, *stages)], load))
+    for pictures in (20, 75):  # before the first chunk is noted, and after it
+        shutil.rmtree(tmp_path / "notes")
+        fuse = Fuse(pictures)
+        with pytest.raises(StageBroken):
+            run([video(party, *stages)], lambda name, fuse=fuse: fuse if name == fuse.name else load(name))
+        again = only(run([video(party, *stages)], load))
+        assert dataclasses.replace(again, seconds={}) == dataclasses.replace(whole, seconds={})
+
+
+def test_a_sound_with_the_name_of_a_video_is_a_sound(
+    run: Run, load: Callable[[str], LoadedStage], tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / "memo.mp4", [], sound=soundtrack(8, [(1.0, "Buy some milk.")]))
+    analysis = only(run([video(path, *LOOKS, SPEECH)], load))
+    assert analysis.info is not None
+    assert (analysis.info.kind, analysis.info.width) == (Kind.AUDIO, None)
+    assert analysis.stages.keys() == {*LOOKS, SPEECH}
+    assert "milk" in " ".join(said.text for said in analysis.transcripts[SPEECH].utterances)
+    assert [segment.ordinal for segment in analysis.segments] == [0]
+
+
+def test_a_video_without_sound_says_nothing(run: Run, load: Callable[[str], LoadedStage], tmp_path: Path) -> None:
+    path = film(tmp_path / "silent.mp4", [Shot("coffee.png", 3)], silent=True)
+    analysis = only(run([video(path, *LOOKS, SPEECH)], load))
+    assert analysis.stages.keys() == {*LOOKS, SPEECH}
+    assert not any(transcript.utterances for transcript in analysis.transcripts.values())
+
+
+def test_photos_are_not_held_up_by_a_video(
+    run: Run, load: Callable[[str], LoadedStage], party: Path, tmp_path: Path
+) -> None:
+    copy_photos(tmp_path / "photos")
+    photos = [task(path, number) for number, path in enumerate(sorted((tmp_path / "photos").iterdir()), start=2)]
+    results = run([video(party, *LOOKS, SPEECH), *photos], load)
+    assert {result.media_id for result in results} == set(range(1, len(photos) + 2))
+    assert results[-1].media_id == 1, "every photo is done before a video that came first"
+
+
+@pytest.mark.parametrize("name", ["detection:stubborn", "speech:stubborn"])
+def test_a_stage_that_fails_costs_a_video_that_stage_only(
+    run: Run, load: Callable[[str], LoadedStage], party: Path, name: str
+) -> None:
+    analysis = only(run([video(party, *LOOKS, SPEECH, name)], load))
+    assert analysis.stages.keys() == {*LOOKS, SPEECH}
+    assert [(failure.stages, failure.title) for failure in analysis.failed] == [((name,), "It will not.")]
+
+
+def test_things_are_followed_from_frame_to_frame(run: Run, load: Callable[[str], LoadedStage], party: Path) -> None:
+    analysis = only(run([video(party, *LOOKS, "detection:bright")], load))
+    tracks = analysis.events["detection:bright"]
+    assert tracks
+    assert {(event.kind, event.label) for event in tracks} == {("track", "bright")}
+    assert all(len(event.path) > 1 and event.start < event.end for event in tracks)
+    keyframed = {one.ordinal for one in analysis.segments[1:] if one.keyframe is not None}
+    assert {box.segment for box in analysis.detections["detection:bright"]} <= keyframed
+
+
+def test_vectors_that_are_stored_are_read_without_the_file(
+    run: Run, load: Callable[[str], LoadedStage], party: Path
+) -> None:
+    vectors = tuple((ordinal, unit(ordinal)) for ordinal in (1, 2, 5))
+    gone = dataclasses.replace(video(party, "labels:tiny"), path="/nowhere.mp4", vectors=vectors)
+    analysis = only(run([gone], load))
+    assert analysis.stages == {"labels:tiny": 1}
+    named = {(tag.segment, tag.name) for tag in analysis.tags["labels:tiny"]}
+    assert named == {(ordinal, f"axis {ordinal}") for ordinal in (1, 2, 5)} | {(0, f"axis {n}") for n in (1, 2, 5)}
+
+
+def test_a_broken_video_is_a_failure_with_its_reason(
+    run: Run, load: Callable[[str], LoadedStage], party: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(party.read_bytes()[:5000])
+    [failure] = run([video(broken, *LOOKS)], load)
+    assert isinstance(failure, Failure)
+    assert failure.permanent
+    assert failure.title and failure.remedy
+
+
+def unit(axis: int) -> bytes:
+    vector = np.zeros(8, np.float16)
+    vector[axis] = 1
+    return vector.tobytes()
+
+
+class _Planted:
+    """What the planted stages have in common."""
+
+    revision = 1
+    short_side = 64
+    report: RuntimeReport | None = None
+
+
+class Bright(_Planted):
+    """A detector that finds the brightest part of a picture."""
+
+    name = "detection:bright"
+
+    def prepare(self, view: View) -> NDArray[np.uint8]:
+        return np.asarray(view.pixels.mean(axis=2), np.uint8)
+
+    def analyse(self, batch: Sequence[NDArray[np.uint8]]) -> list[Findings]:
+        return [Findings(detections=(Detection("bright", 0.9, _around_brightest(picture)),)) for picture in batch]
+
+
+class Fuse(Bright):
+    """The same, until it has seen so many pictures: then it brings the worker down."""
+
+    def __init__(self, pictures: int) -> None:
+        self._left = pictures
+
+    def analyse(self, batch: Sequence[NDArray[np.uint8]]) -> list[Findings]:
+        self._left -= len(batch)
+        if self._left < 0:
+            raise ModelError("The model is gone.", "Nothing.")
+        return super().analyse(batch)
+
+
+class Stubborn(_Planted):
+    """Fails on every picture and every sound."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def prepare(self, view: View) -> int:
+        return 0
+
+    def analyse(self, batch: Sequence[int]) -> list[Findings]:
+        raise StageFailed("It will not.", "Nothing.")
+
+
+class StubbornEar(_Planted):
+    name = "speech:stubborn"
+
+    def listen(self, sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Heard:
+        raise StageFailed("It will not.", "Nothing.")
+
+
+class Axes(_Planted):
+    """Names the greatest value of a vector."""
+
+    name = "labels:tiny"
+    space = Space("tiny", 8)
+
+    def analyse_vectors(self, vectors: NDArray[np.float32]) -> list[Findings]:
+        return [Findings(tags=(Tag(f"axis {int(vector.argmax())}", 0.5, "label"),)) for vector in vectors]
+
+
+PLANTED: dict[str, LoadedStage] = {
+    "detection:bright": Bright(),
+    "detection:stubborn": Stubborn("detection:stubborn"),
+    "speech:stubborn": StubbornEar(),
+    "labels:tiny": Axes(),
+}
+
+
+def _around_brightest(picture: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+    height, width = picture.shape
+    y, x = np.unravel_index(int(picture.argmax()), picture.shape)
+    left, top = max(0.0, x / width - 0.2), max(0.0, y / height - 0.2)
+    return (float(left), float(top), float(min(1.0, left + 0.4)), float(min(1.0, top + 0.4)))
