@@ -24,6 +24,7 @@ ACTIONS = {0: "swimming", 1: "playing guitar", 2: "dancing"}
 CITYSCAPE = {0: "person", 1: "road", 2: "tree", 3: "building"}
 SIDE = 64
 """Pixels of the detectors' input."""
+SOUNDS = {0: "Dog", 1: "Rain on surface", 2: "Bell", 3: "Cheering"}
 FRAMES = 4
 FRAME_SIDE = 16
 
@@ -130,6 +131,34 @@ def save_action_model(architecture: str, folder: Path) -> Path:
             transformers.TimesformerConfig(hidden_size=16, intermediate_size=32, **tiny, **_classes(ACTIONS))
         )
     return _save(classifier, _CLIPS, folder)
+
+
+def save_sounds_model(folder: Path) -> Path:
+    """AST with four classes, which hears two seconds at once."""
+    torch.manual_seed(7)
+    config = transformers.ASTConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        patch_size=8,
+        time_stride=8,
+        frequency_stride=8,
+        max_length=204,
+        num_mel_bins=24,
+        **_classes(SOUNDS),
+    )
+    processor = {
+        "feature_extractor_type": "ASTFeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": 16_000,
+        "max_length": 204,
+        "num_mel_bins": 24,
+        "do_normalize": True,
+        "mean": -4.2677393,
+        "std": 4.5689974,
+    }
+    return _save(transformers.ASTForAudioClassification(config), processor, folder)
 
 
 def install(name: str, task: str, folder: Path, models: Path, **options: Any) -> ModelEntry:

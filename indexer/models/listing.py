@@ -58,7 +58,8 @@ class ModelEntry:
 
     name: str
     task: str
-    """"embedding", "detection", "segmentation", "action", "speech", "sounds"; "concepts" for the parts of the builtin profile."""
+    """"embedding", "detection", "segmentation", "action", "speech", "sounds"; "concepts" for the parts of the builtin
+    profile."""
     title: str
     about: str
     """What it is good for, and what one must know about it."""

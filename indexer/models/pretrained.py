@@ -90,6 +90,11 @@ def load_processor(folder: Path) -> Any:
     return _load_companion("AutoImageProcessor", "image processor", folder, backend="pil")
 
 
+def load_feature_extractor(folder: Path) -> Any:
+    """What prepares sound for a model, as it came with it. Raises ModelError."""
+    return _load_companion("AutoFeatureExtractor", "feature extractor", folder)
+
+
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer that came with a model. Raises ModelError."""
     return _load_companion("AutoTokenizer", "tokenizer", folder)

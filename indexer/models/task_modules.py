@@ -51,6 +51,19 @@ class Actions(torch.nn.Module):
         return logits
 
 
+class Sounds(torch.nn.Module):
+    """A classifier of sounds."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_values: torch.Tensor) -> torch.Tensor:
+        """(N, T, F) log mel spectra to logits (N, C)."""
+        logits: torch.Tensor = self.model(input_values=input_values, return_dict=True).logits
+        return logits
+
+
 class ClipsAndTexts(torch.nn.Module):
     """X-CLIP with a fixed list of texts, whose vectors are made once instead of for every clip."""
 

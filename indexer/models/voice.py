@@ -26,8 +26,10 @@ _REST = 8
 """Windows, a quarter of a second: shorter rests are within words, or between two that are spoken as one."""
 _PAUSE = 16
 """Windows, half a second."""
-_BLIP = 5
-"""Windows, 0.16 seconds: what is shorter, with a pause on either side, is no word."""
+_BLIP = 8
+"""Windows, a quarter of a second, the detector's own limit: what is shorter, with pauses around it, is no word."""
+_SHORT, _SURE = 32, 0.8
+"""What is shorter than so many windows, a second, must once be so probable: a chord after silence is not."""
 _SMOOTH = 7
 """Windows, 0.2 seconds, over which the voice rests where nobody pauses."""
 
@@ -48,11 +50,11 @@ def speech_in(voice: NDArray[np.float32], samples: int) -> tuple[Stretch, ...]:
     `voice`: as of `voice_in`, for a sound of `samples`.
     """
     runs = _merged(_runs(voice), _REST)
-    words = [last - first >= _BLIP for first, last in _merged(runs, _PAUSE) for _ in _within(runs, first, last)]
+    said = [(first, last) for first, last in _merged(runs, _PAUSE) if _is_word(voice[first:last])]
     return tuple(
         part
-        for (first, last), is_word in zip(runs, words, strict=True)
-        if is_word
+        for first, last in runs
+        if any(begin <= first < end for begin, end in said)
         for part in _shortened(Stretch(first * WINDOW, min(last * WINDOW, samples)), voice)
     )
 
@@ -71,7 +73,7 @@ def pause_after(voice: NDArray[np.float32], first: int) -> int:
 
 def quietest(voice: NDArray[np.float32], first: int, last: int) -> int:
     """The number of the window, first <= number < last, around which a voice is least probable."""
-    smooth = np.convolve(voice, np.ones(_SMOOTH) / _SMOOTH, mode="same")
+    smooth = np.convolve(np.pad(voice, _SMOOTH // 2, mode="edge"), np.ones(_SMOOTH) / _SMOOTH, mode="valid")
     return max(1, first + int(np.argmin(smooth[first:last])))
 
 
@@ -90,8 +92,8 @@ def _runs(voice: NDArray[np.float32]) -> list[tuple[int, int]]:
     return runs
 
 
-def _within(runs: Sequence[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
-    return [run for run in runs if first <= run[0] < last]
+def _is_word(voice: NDArray[np.float32]) -> bool:
+    return len(voice) >= _SHORT or (len(voice) >= _BLIP and float(voice.max()) >= _SURE)
 
 
 def _merged(runs: Sequence[tuple[int, int]], rest: int) -> list[tuple[int, int]]:
