@@ -43,7 +43,7 @@ class _File(_Strict):
 
 
 class _Entry(_Strict):
-    task: Literal["concepts", "embedding", "detection", "segmentation", "action", "speech"]
+    task: Literal["concepts", "embedding", "detection", "segmentation", "action", "speech", "sounds"]
     title: _Text
     about: _Text
     licence: _Text
