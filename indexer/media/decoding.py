@@ -24,7 +24,7 @@ from indexer.media.container import VideoLimits
 
 _BROKEN = (av.error.InvalidDataError, av.error.ArgumentError, av.error.UnknownError, av.error.ExternalError)
 """What decoders say of a packet that they cannot use; the next one may be well."""
-_SEEK_MARGIN = 0.5
+SEEK_MARGIN = 0.5
 """Seconds. Files are searched by decoding time, which runs ahead of the time of display by the reordering of frames."""
 
 
@@ -90,12 +90,22 @@ def prepare(
     context.options = {"max_pixels": str(limits.max_pixels)}
 
 
-def seek_before(container: InputContainer, stream: VideoStream | AudioStream, seconds: float) -> None:
-    """Go to a keyframe at or before a time of the file's own clock; where that is impossible stay at the beginning."""
-    if stream.time_base is None:
+def has_clock(container: InputContainer) -> bool:
+    """Whether the file says when its frames are shown. A bare stream does not: its frames are counted instead."""
+    return container.start_time is not None
+
+
+def seek_before(
+    container: InputContainer, stream: VideoStream | AudioStream, seconds: float, *, margin: float = SEEK_MARGIN
+) -> None:
+    """Go to a keyframe at or before a time of the file's own clock; where that is impossible stay at the beginning.
+
+    Containers without an index (MPEG-TS) go to that time, keyframe or not.
+    """
+    if stream.time_base is None or not has_clock(container):
         return
     try:
-        container.seek(int((seconds - _SEEK_MARGIN) / stream.time_base), stream=stream)
+        container.seek(int((seconds - margin) / stream.time_base), stream=stream)
     except av.FFmpegError:
         # Streams without an index may refuse. Nothing has been read yet, so what follows is the beginning.
         return
@@ -104,6 +114,7 @@ def seek_before(container: InputContainer, stream: VideoStream | AudioStream, se
 def packets_of(container: InputContainer, stream: StreamKind, losses: Losses) -> Iterator[Packet[StreamKind]]:
     """All packets, and at the end an empty one that makes the decoder give what it holds back."""
     packets = container.demux(stream)
+    bare, counted = not has_clock(container), 0
     while True:
         try:
             packet = next(packets)
@@ -112,6 +123,9 @@ def packets_of(container: InputContainer, stream: StreamKind, losses: Losses) ->
         except av.error.InvalidDataError:
             losses.packets += 1
             return
+        if bare and packet.pts is None and packet.dts is None and packet.size:
+            packet.dts = counted
+            counted += packet.duration or 0
         yield packet
 
 

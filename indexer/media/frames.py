@@ -7,8 +7,9 @@ alone 37, frames that others refer to 8, all of them 6).
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -21,7 +22,16 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from indexer.media.container import beginning
-from indexer.media.decoding import Losses, Orientation, prepare, seek_before, turned, video_frames
+from indexer.media.decoding import (
+    SEEK_MARGIN,
+    Losses,
+    Orientation,
+    has_clock,
+    prepare,
+    seek_before,
+    turned,
+    video_frames,
+)
 from indexer.media.hdr import hdr_to_srgb
 from indexer.media.tracks import pick
 from indexer.media.video import Video, shown_size
@@ -33,6 +43,8 @@ WIDEST_GAP = 3.0
 
 _NEAR = 0.002
 """Seconds by which a frame may precede its turn: containers round times to milliseconds."""
+_MARGINS = (SEEK_MARGIN, 4.0, 12.0, 60.0)
+"""Seconds before a time at which a search for it begins, until one finds what is before it."""
 _TAIL = 2.0
 """Seconds of packets beyond the end that are still read: a frame may be stored after ones that are shown later."""
 _HD_HEIGHT = 720
@@ -85,10 +97,12 @@ def sample(
     stop = math.inf if end is None else end
     losses = losses if losses is not None else Losses()
     strategy = settled(video, strategy, start=start, end=end) if every else strategy
-    keyframes = strategy is Strategy.KEYFRAMES
     with video.source.container() as container:
         stream = pick(container)
         prepare(container, stream, video.source.limits, threads=threads)
+        # Where frames are counted, none may be left out.
+        strategy = strategy if has_clock(container) else Strategy.UNIFORM
+        keyframes = strategy is Strategy.KEYFRAMES
         if keyframes:
             stream.codec_context.skip_frame = "NONKEY"
         elif strategy is Strategy.REFERENCES:
@@ -131,11 +145,10 @@ def _timed(
     """Frames of a range with their times; by the clock of the file, never by counting."""
     offset = beginning(container)
     step = float(1 / stream.average_rate) if stream.average_rate else 0.0
-    if start > 0:
-        seek_before(container, stream, start + offset)
     until = None if stop == math.inf else stop + offset + _TAIL
+    decode = functools.partial(video_frames, container, stream, losses, keyframes_only=keyframes, until=until)
     time = -step
-    for frame in video_frames(container, stream, losses, keyframes_only=keyframes, until=until):
+    for frame in _begun(container, stream, losses, decode, start + offset if start > 0 else None, late=keyframes):
         # Some old AVI files state no times at all: there nothing but the average rate is left.
         time = frame.time - offset if frame.time is not None else time + step
         # The same tolerance at both ends: a frame belongs to exactly one of two ranges that meet.
@@ -143,6 +156,32 @@ def _timed(
             return
         if time >= start - _NEAR:
             yield max(time, 0.0), frame
+
+
+def _begun(
+    container: InputContainer,
+    stream: VideoStream,
+    losses: Losses,
+    decode: Callable[[], Iterator[VideoFrame]],
+    start: float | None,
+    *,
+    late: bool,
+) -> Iterator[VideoFrame]:
+    """Frames from a time of the file's own clock on or from before it; `late`: what comes after it will do as well."""
+    if start is None or not has_clock(container):
+        return decode()
+    lost = losses.packets
+    for margin in _MARGINS:
+        # Without an index a search ends anywhere, and nothing can be decoded before the next keyframe.
+        losses.packets = lost
+        seek_before(container, stream, start, margin=margin)
+        frames = decode()
+        first = next(frames, None)
+        if first is not None and (late or first.time is None or first.time <= start + _NEAR):
+            return itertools.chain([first], frames)
+    losses.packets = lost
+    seek_before(container, stream, 0.0)
+    return decode()
 
 
 class _Reducer:
