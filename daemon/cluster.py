@@ -24,8 +24,9 @@ from config.errors import ModelError, ReverieError, ServiceError, StageBroken
 from config.version import current_version
 from daemon.protocol import Assignment, Broken, Done, Refused, Setup
 from daemon.supervisor import Death, Result, Supervisor
+from indexer import notes
 from indexer.pictures import Pictures
-from indexer.records import RuntimeReport
+from indexer.records import Kind, RuntimeReport, Stage
 from indexer.stages import cuts_out
 
 logger = logging.getLogger(__name__)
@@ -60,22 +61,27 @@ class Exchange(msgspec.Struct, frozen=True):
     """As `Pictures.take` gives them."""
     death: Death | None
     reports: dict[str, RuntimeReport]
+    shares: dict[int, float]
+    """How far each long file is, 0 to 1, by media id."""
     trouble: Broken | None
     """Why its worker cannot work."""
 
 
 class Analyst:
-    """What runs in an actor: a worker process on that machine, and the pictures it makes."""
+    """What runs in an actor: a worker process on that machine, the pictures it makes, and its notes on long files."""
 
     def __init__(self, setup: bytes, version: str, *, threads: int, stall_seconds: float, idle_seconds: float) -> None:
         """`version` is the driver's: two versions would analyse differently."""
         if version != current_version():
             raise RuntimeError(f"this machine has version {current_version()} of Reverie, not {version}")
-        self._thumbnails = Path(tempfile.mkdtemp(prefix="reverie-thumbnails-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="reverie-"))
+        self._pictures, self._notes = self._folder / "thumbnails", self._folder / "notes"
+        self._contents: dict[int, str] = {}  # media id -> content hash, of the files in flight
         self._supervisor = Supervisor(
             msgspec.structs.replace(
                 msgspec.msgpack.decode(setup, type=Setup),
-                thumbnails=os.fsencode(self._thumbnails),
+                thumbnails=os.fsencode(self._pictures),
+                notes=os.fsencode(self._notes),
                 decode_threads=threads,
                 network_threads=threads,
             ),
@@ -90,7 +96,9 @@ class Analyst:
         death = trouble = None
         try:
             for order in orders:
-                self._supervisor.send(msgspec.msgpack.decode(order, type=Assignment))
+                assignment = msgspec.msgpack.decode(order, type=Assignment)
+                self._contents[assignment.media_id] = assignment.content_hash
+                self._supervisor.send(assignment)
             outcome = self._supervisor.receive(seconds)
             if isinstance(outcome, Death):
                 death = outcome
@@ -99,13 +107,21 @@ class Analyst:
         except ReverieError as error:
             trouble = Broken.by(error)
         done = [result.analysis.media_id for result in results if isinstance(result, Done)]
-        pictures = Pictures(self._thumbnails).take() if done else {}
-        return msgspec.msgpack.encode(Exchange(list(results), pictures, death, dict(self._supervisor.reports), trouble))
+        for media_id in done:
+            notes.forget(self._notes, self._contents[media_id])
+        for media_id in self._contents.keys() - self._supervisor.in_flight:
+            del self._contents[media_id]
+        pictures = Pictures(self._pictures).take() if done else {}
+        return msgspec.msgpack.encode(
+            Exchange(
+                list(results), pictures, death, dict(self._supervisor.reports), dict(self._supervisor.shares), trouble
+            )
+        )
 
     def close(self) -> None:
         """End the worker."""
         self._supervisor.stop()
-        shutil.rmtree(self._thumbnails, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @dataclasses.dataclass(slots=True)
@@ -115,8 +131,18 @@ class _Remote:
     handle: Any
     outbox: list[bytes] = dataclasses.field(default_factory=list)
     in_flight: set[int] = dataclasses.field(default_factory=set)
+    long: dict[int, str] = dataclasses.field(default_factory=dict)
+    """Content hash by media id, of the videos and sounds in flight."""
+    shares: Mapping[int, float] = dataclasses.field(default_factory=dict)
     answer: Any = None
     """The exchange under way, if any."""
+
+    def forget(self, media_ids: Collection[int]) -> None:
+        """These files are not its own any more."""
+        self.in_flight.difference_update(media_ids)
+        for media_id in media_ids:
+            self.long.pop(media_id, None)
+        self.shares = {media_id: share for media_id, share in self.shares.items() if media_id in self.in_flight}
 
 
 class RayPool:
@@ -197,12 +223,20 @@ class RayPool:
         """Stage to how it runs, as the actor that answered last says."""
         return self._reports
 
+    @property
+    def shares(self) -> Mapping[int, float]:
+        """How far each long file is that some actor goes through, by media id. From any thread."""
+        return {media_id: share for remote in list(self._remotes) for media_id, share in remote.shares.items()}
+
     def send(self, assignment: Assignment) -> None:
-        """Give a file to the actor with the least to do."""
+        """Give a file to the actor with the least to do, a video or sound to the one with the fewest of those."""
         if cuts_out(assignment.stages):
             self._pictures.keep_cut_out(assignment.content_hash, None)  # an actor sends a new one, or none
-        remote = min(self._remotes, key=lambda one: len(one.in_flight))
+        long = assignment.kind != Kind.PHOTO
+        remote = min(self._remotes, key=lambda one: (len(one.long) * long, len(one.in_flight)))
         remote.in_flight.add(assignment.media_id)
+        if long:
+            remote.long[assignment.media_id] = assignment.content_hash
         remote.outbox.append(msgspec.msgpack.encode(assignment))
 
     def receive(self, timeout: float) -> Sequence[Result] | Death:
@@ -249,17 +283,29 @@ class RayPool:
             return
         if exchange.trouble:
             remote.outbox.clear()  # its worker has ended, and with it all that this actor had
-            remote.in_flight.clear()
+            remote.forget(set(remote.in_flight))
             raise exchange.trouble.error()
         self._reports |= exchange.reports
+        remote.shares = exchange.shares
         self._pictures.put(exchange.pictures)
         if exchange.results:
             self._losses = 0
-            remote.in_flight -= _media_ids(exchange.results)
+            for result in exchange.results:
+                self._drop_old_keyframes(result, remote)
+            remote.forget(_media_ids(exchange.results))
             self._news.append(exchange.results)
         if exchange.death:
-            remote.in_flight -= _media_ids(exchange.death)
+            remote.forget(_media_ids(exchange.death))
             self._news.append(exchange.death)
+
+    def _drop_old_keyframes(self, result: Result, remote: _Remote) -> None:
+        """Those of moments that the video had before it was looked at anew; the actor did not have them."""
+        if not isinstance(result, Done) or Stage.DESCRIBE not in result.analysis.stages:
+            return
+        content_hash = remote.long.get(result.analysis.media_id)
+        if content_hash is not None:
+            last = max(segment.ordinal for segment in result.analysis.segments)
+            self._pictures.drop_keyframes(content_hash, last)
 
     def _lost(self, remote: _Remote, error: Exception) -> None:
         """An actor is gone, with its machine or alone. Its files are not to blame: their workers would have died."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer.records import Analysis
@@ -22,6 +22,8 @@ LIMITS = {
     "pixels": "measuring colours and quality (the CPU)",
     "resize": "preparing network input (the CPU)",
     "concepts": "the image network",
+    "frames": "decoding video (the CPU)",
+    "listen": "decoding sound and finding speech in it (the CPU)",
 }
 """What a step that takes most of the time is called in `status`; any other is a stage, and is named."""
 
@@ -31,13 +33,13 @@ class Pace:
     """A reading of the recent past."""
 
     photos_per_second: float
-    """Zero when too little finished within the window to tell."""
+    """Zero when too little finished within the window to tell. Videos and sounds, of any length, are no measure."""
     seconds_per_step: Mapping[str, float]
-    """Mean seconds a photo spends in each step, summed over threads."""
+    """Mean seconds that a picture, a photo or a frame of a video, costs in each step, summed over threads."""
     bottleneck: str | None
     """The step that takes most of the time, for a person."""
     finished: int
-    """Photos analysed since the service started."""
+    """Files analysed since the service started."""
     failed: int
 
 
@@ -47,12 +49,12 @@ class Progress:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._recent: deque[tuple[float, int, dict[str, float]]] = deque()
+        self._recent: deque[_Batch] = deque()
         self._finished = 0
         self._failed = 0
 
-    def finished(self, analyses: Sequence[Analysis], *, failed: int) -> None:
-        """Note a stored batch."""
+    def finished(self, analyses: Sequence[Analysis], *, failed: int, long: Collection[int] = ()) -> None:
+        """Note a stored batch; `long` are the media ids of what is a video or sound."""
         seconds: dict[str, float] = {}
         for analysis in analyses:
             for step, spent in analysis.seconds.items():
@@ -60,7 +62,9 @@ class Progress:
         with self._lock:
             self._finished += len(analyses)
             self._failed += failed
-            self._recent.append((self._clock(), len(analyses), seconds))
+            photos = sum(analysis.media_id not in long for analysis in analyses)
+            pictures = sum(analysis.frames for analysis in analyses)
+            self._recent.append(_Batch(self._clock(), photos, pictures, seconds))
             self._forget_old()
 
     def pace(self) -> Pace:
@@ -69,17 +73,17 @@ class Progress:
             self._forget_old()
             recent = list(self._recent)
             finished, failed = self._finished, self._failed
-        photos = sum(count for _, count, _ in recent[1:])
-        span = self._clock() - recent[0][0] if recent else 0.0
-        total = sum(count for _, count, _ in recent)
+        photos = sum(batch.photos for batch in recent[1:])
+        span = self._clock() - recent[0].time if recent else 0.0
+        pictures = sum(batch.pictures for batch in recent)
         steps: dict[str, float] = {}
-        for _, _, seconds in recent:
-            for step, spent in seconds.items():
+        for batch in recent:
+            for step, spent in batch.seconds.items():
                 steps[step] = steps.get(step, 0.0) + spent
         slowest = max(steps, key=lambda step: steps[step], default=None)
         return Pace(
             photos_per_second=photos / span if span > LEAST_SECONDS else 0.0,
-            seconds_per_step={step: spent / total for step, spent in steps.items()} if total else {},
+            seconds_per_step={step: spent / pictures for step, spent in steps.items()} if pictures else {},
             bottleneck=None if slowest is None else LIMITS.get(slowest, f'the stage "{slowest}"'),
             finished=finished,
             failed=failed,
@@ -87,5 +91,13 @@ class Progress:
 
     def _forget_old(self) -> None:
         horizon = self._clock() - WINDOW_SECONDS
-        while self._recent and self._recent[0][0] < horizon:
+        while self._recent and self._recent[0].time < horizon:
             self._recent.popleft()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    time: float
+    photos: int
+    pictures: int
+    seconds: Mapping[str, float]

@@ -4,8 +4,10 @@ Jobs are rows in the catalog: claimed in a committed transaction, closed in the 
 here decides order and retries only, and may be lost at any instant.
 
 - Files that have not failed fill the worker, in the order they were found.
+- Videos and sounds, which take minutes, have a lane of their own beside the photos: neither waits for the other.
 - When the worker dies or hangs, nobody knows which of the files it had begun did it: each of them is tried again
-  alone. Only a failure that happened alone counts against a file; the third one quarantines it.
+  alone. Only a failure that happened alone counts against a file; the third one quarantines it. A long file that only
+  happened to be there when another one was found out is not tried: that would take long, with all else waiting.
 - A file that failed waits before its next attempt, longer each time: a share that is away comes back.
 """
 
@@ -18,7 +20,7 @@ from typing import Protocol
 from daemon.progress import Progress
 from daemon.protocol import Assignment, Done, Refused
 from daemon.supervisor import Death, Result
-from indexer.records import Failure, RuntimeReport, Space
+from indexer.records import Failure, Kind, RuntimeReport, Space
 from search.catalog import Catalog, Work
 
 BACKOFF_SECONDS = (5.0, 30.0)
@@ -26,6 +28,15 @@ BACKOFF_SECONDS = (5.0, 30.0)
 
 BATCHES_AHEAD = 3
 """For each worker: one batch in its network, one that waits for it, one that is being decoded."""
+
+LONG_AHEAD = 2
+"""Long files for each worker: one that it goes through, and one that waits."""
+
+LOOK_SECONDS = 0.2
+"""Where no long file waited, it is not looked again for so long: each look is a transaction."""
+
+MOST_ATTEMPTS = 3
+"""Failures after which a file is given up."""
 
 
 class Workers(Protocol):
@@ -42,6 +53,10 @@ class Workers(Protocol):
     @property
     def reports(self) -> Mapping[str, RuntimeReport]:
         """How each stage runs."""
+
+    @property
+    def shares(self) -> Mapping[int, float]:
+        """How far each long file is that is being gone through, 0 to 1, by media id."""
 
     def send(self, assignment: Assignment) -> None:
         """Give out a file. Never waits."""
@@ -64,7 +79,9 @@ class Scheduler:
             batches, if they are more.
         first: the stages without which a photo cannot be found: what owes one of them comes before the rest.
         vector_spaces: the stages that need no more than a stored vector, each with that vector's space.
+        without: stages that nothing goes through for now.
         stored: called after each committed batch of results.
+        ended: called with the content hash of each long file that is stored or given up.
         clock: monotonic seconds.
         pause: asked while there is work: why none may be given out now, None if it may.
     """
@@ -80,6 +97,7 @@ class Scheduler:
         vector_spaces: Callable[[], Mapping[str, Space]] = dict,
         without: Callable[[], Collection[str]] = tuple,
         stored: Callable[[], None],
+        ended: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float],
         pause: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -91,12 +109,14 @@ class Scheduler:
         self._vector_spaces = vector_spaces
         self._without = without
         self._stored = stored
+        self._ended = ended
         self._clock = clock
         self._pause = pause
         self._working: dict[int, Work] = {}
         self._suspects: list[Work] = []
         self._on_trial: int | None = None
         self._not_before: dict[int, float] = {}
+        self._look_again = 0.0
         self.paused: str | None = None
         """Why work waits although there is some."""
 
@@ -106,9 +126,21 @@ class Scheduler:
         return len(self._working) + len(self._suspects)
 
     @property
+    def long_in_hand(self) -> int:
+        """How many of them are videos or sounds. From any thread."""
+        return sum(map(_is_long, [*self._working.values(), *self._suspects]))
+
+    @property
     def idle(self) -> bool:
         """Nothing is being analysed (jobs may be waiting for their next attempt)."""
         return self.in_hand == 0
+
+    @property
+    def long_files(self) -> list[tuple[str, float]]:
+        """(path, how far it is, 0 to 1) of each long file that is being gone through. From any thread."""
+        shares = self._workers.shares
+        working = list(self._working.values())
+        return [(work.path, shares[work.media_id]) for work in working if work.media_id in shares]
 
     def step(self, timeout: float) -> bool:
         """Hand out work, wait up to `timeout` seconds for results, store them. True if anything moved.
@@ -155,25 +187,45 @@ class Scheduler:
         if self._on_trial in self._working:
             return False  # nothing beside it, or it would not be alone
         if self._suspects:
-            if self._working:
+            if not self._working:
+                self._try_one()
+                return True
+            if not self._in_lane(slow=True):
                 return False
-            suspect = self._suspects.pop()
-            self._on_trial = suspect.media_id
-            self._send(suspect)
-            return True
-        wanted = self._wanted()
-        room = wanted - len(self._working)
-        if room < wanted // 2 and self._working:
+            # A trial waits for the end of the long files: photos need not.
+            return self._fill(slow=False)
+        handed_out = self._fill(slow=False)
+        if not self._suspects:  # the photos just claimed may hold some
+            handed_out |= self._fill(slow=True)
+        return handed_out
+
+    def _try_one(self) -> None:
+        """Give out a suspect, alone; photos first, they are soon done with."""
+        suspect = min(self._suspects, key=_is_long)
+        self._suspects.remove(suspect)
+        self._on_trial = suspect.media_id
+        self._send(suspect)
+
+    def _fill(self, *, slow: bool) -> bool:
+        """Keep one lane supplied. True if anything was claimed for it."""
+        wanted = self._wanted(slow=slow)
+        room = wanted - self._in_lane(slow=slow)
+        if room < max(1, wanted // 2):
             return False  # claim in chunks: each claim is a transaction
         now = self._clock()
+        if slow and now < self._look_again:
+            return False
         self._not_before = {media: when for media, when in self._not_before.items() if when > now}
         claimed = self._catalog.claim(
             room,
+            slow=slow,
             exclude=[*self._not_before, *self._working],
             first=self._first(),
             vector_spaces=self._vector_spaces(),
             without=self._without(),
         )
+        if slow and not claimed:
+            self._look_again = now + LOOK_SECONDS
         for work in claimed:
             if work.attempts:
                 self._suspects.append(work)
@@ -181,8 +233,14 @@ class Scheduler:
                 self._send(work)
         return bool(claimed)
 
-    def _wanted(self) -> int:
-        """How many files keep the workers busy."""
+    def _in_lane(self, *, slow: bool) -> int:
+        """How many files the workers have of one lane."""
+        return sum(_is_long(work) == slow for work in self._working.values())
+
+    def _wanted(self, *, slow: bool) -> int:
+        """How many files of one lane keep the workers busy."""
+        if slow:
+            return self._workers.capacity * LONG_AHEAD
         batch = max((report.batch_size for report in self._workers.reports.values()), default=0)
         return self._workers.capacity * max(self._look_ahead, BATCHES_AHEAD * batch)
 
@@ -205,20 +263,24 @@ class Scheduler:
                 inode=stat.inode,
                 sidecar=None if stat.sidecar is None else os.fsencode(stat.sidecar),
                 stages=work.stages,
-                vectors=() if work.vector is None else ((0, work.vector),),
+                kind=work.kind,
+                vectors=work.vectors,
             )
         )
 
     def _store(self, results: Sequence[Result]) -> None:
         analyses = [result.analysis for result in results if isinstance(result, Done)]
         failures = [result.failure for result in results if isinstance(result, Refused)]
-        self._catalog.store(analyses, failures)
+        self._catalog.store(analyses, failures, max_attempts=MOST_ATTEMPTS)
         whole = [analysis for analysis in analyses if not analysis.failed]
-        self._progress.finished(whole, failed=len(failures) + len(analyses) - len(whole))
+        long = {media_id for media_id, work in self._working.items() if _is_long(work)}
+        self._progress.finished(whole, failed=len(failures) + len(analyses) - len(whole), long=long)
         for analysis in analyses:
             work = self._working.pop(analysis.media_id, None)
             for failure in analysis.failed:
                 self._settle_failure(failure, work)
+            if work is not None and (_is_long(work) or (analysis.info and analysis.info.kind != Kind.PHOTO)):
+                self._ended(work.content_hash)
         for failure in failures:
             self._settle_failure(failure, self._working.pop(failure.media_id, None))
         self._stored()
@@ -240,13 +302,30 @@ class Scheduler:
             remedy="The file may be damaged or hostile. It is left alone until it changes, or until `reverie retry`.",
             permanent=False,
         )
-        self._catalog.store([], [failure])
+        self._catalog.store([], [failure], max_attempts=MOST_ATTEMPTS)
         self._progress.finished([], failed=1)
         self._settle_failure(failure, self._working.pop(work.media_id))
+        self._acquit()
+
+    def _acquit(self) -> None:
+        """One was found out: long files that were there when it did it are taken to be innocent. Should one not be, it
+        is the only one begun some day, for the others come to their ends."""
+        innocent = [work.media_id for work in self._suspects if _is_long(work) and not work.attempts]
+        self._catalog.release(innocent)
+        self._suspects = [work for work in self._suspects if work.media_id not in innocent]
 
     def _settle_failure(self, failure: Failure, work: Work | None) -> None:
         """Make a file that may yet succeed wait for its next attempt."""
-        if work is None or failure.permanent or failure.vanished:
+        if work is None or failure.vanished:
+            return
+        if failure.permanent or work.attempts + 1 >= MOST_ATTEMPTS:
+            if _is_long(work):
+                self._ended(work.content_hash)
             return
         wait = BACKOFF_SECONDS[min(work.attempts, len(BACKOFF_SECONDS) - 1)]
         self._not_before[failure.media_id] = self._clock() + wait
+
+
+def _is_long(work: Work) -> bool:
+    """Whether a file takes minutes: what has a length in time does."""
+    return work.kind != Kind.PHOTO

@@ -31,7 +31,7 @@ from daemon.protocol import (
     Setup,
     Working,
 )
-from indexer.records import RuntimeReport
+from indexer.records import Kind, RuntimeReport
 from indexer.runtime.devices import PCI_ORDER
 
 logger = logging.getLogger(__name__)
@@ -91,9 +91,11 @@ class Supervisor:
         self._connection: Connection | None = None
         self._outbox: deque[bytes] = deque()
         self._in_flight: dict[int, bool] = {}  # media id -> whether the worker has begun on it
+        self._long: set[int] = set()  # those in flight that take minutes, which have a lane of their own in the worker
+        self._overdue: bool | None = None  # the lane that said nothing for too long while the other one did
         self._preparing: str | None = None
         self._fell_loading: list[str] = []  # the stage that the last workers died of, once for each
-        self._last_sign = 0.0
+        self._last_sign = {False: 0.0, True: 0.0}  # of the lane of photos, and of that of long files
         self._stillborn = 0
         self._poison: str | None = None
         self._poisonings = 0
@@ -106,6 +108,11 @@ class Supervisor:
     def in_flight(self) -> Collection[int]:
         """Media ids of the files that the worker has and has not answered for."""
         return self._in_flight.keys()
+
+    @property
+    def long(self) -> Collection[int]:
+        """Those of them that are videos or sounds."""
+        return self._long
 
     @property
     def capacity(self) -> int:
@@ -129,9 +136,12 @@ class Supervisor:
         """
         if self._connection is None:
             self._start()
-        if not self._in_flight:
-            self._last_sign = self._clock()
+        long = assignment.kind != Kind.PHOTO
+        if not self._lane(long=long):
+            self._last_sign[long] = self._clock()
         self._in_flight[assignment.media_id] = False
+        if long:
+            self._long.add(assignment.media_id)
         self._write(assignment)
 
     def receive(self, timeout: float) -> Sequence[Result] | Death:
@@ -143,6 +153,8 @@ class Supervisor:
             CatalogError: what the worker writes cannot be written.
         """
         results: list[Result] = []
+        if self._overdue is not None and self._overdue == self._silent_lane():
+            return self._kill_silent(long=self._overdue)  # the other lane may have something to say at every call
         self._flush()
         while self._connection is not None:
             if self._poison is not None:
@@ -159,18 +171,49 @@ class Supervisor:
                 return self._bury(self._reap())
             except msgspec.MsgspecError:
                 return self._kill("answered with something that is not an answer")
-            self._last_sign = self._clock()
+            self._note_sign(reply)
             self._take(reply, results)
             self._flush()
-        silent = self._clock() - self._last_sign
-        patience = max(self._stall_seconds, PREPARE_SECONDS if self._preparing else 0.0)
-        if not results and self._in_flight and silent > patience:
-            return self._kill(f"gave no answer for {patience:.0f} seconds")
+        self._overdue = self._silent_lane()
+        if self._overdue is not None and not results:
+            return self._kill_silent(long=self._overdue)
+        silent = self._clock() - max(self._last_sign.values())
         building = any(report.building for report in self.reports.values()) and silent < BUILD_SECONDS
         if not self._in_flight and self._process is not None and silent > self._idle_seconds and not building:
             logger.info("no work for %.0f s: ending the worker", self._idle_seconds)
             self.stop()
         return results
+
+    def _lane(self, *, long: bool) -> Collection[int]:
+        return self._long if long else self._in_flight.keys() - self._long
+
+    @property
+    def _patience(self) -> float:
+        return max(self._stall_seconds, PREPARE_SECONDS if self._preparing else 0.0)
+
+    def _silent_lane(self) -> bool | None:
+        """The lane that has work and says nothing for too long: True is that of the long files; None: all is well."""
+        for long, sign in self._last_sign.items():
+            if self._lane(long=long) and self._clock() - sign > self._patience:
+                return long
+        return None
+
+    def _kill_silent(self, *, long: bool) -> Death:
+        return self._kill(f"gave no answer for {self._patience:.0f} seconds", self._lane(long=long))
+
+    def _note_sign(self, reply: Reply) -> None:
+        """What is said of a file shows that its lane is alive: the other may hang all the same."""
+        match reply:
+            case Began(media_id=media_id) | Working(media_id=media_id):
+                lanes: tuple[bool, ...] = (media_id in self._long,)
+            case Done(analysis=analysis):
+                lanes = (analysis.media_id in self._long,)
+            case Refused(failure=failure):
+                lanes = (failure.media_id in self._long,)
+            case _:
+                lanes = (False, True)
+        for long in lanes:
+            self._last_sign[long] = self._clock()
 
     def _take(self, reply: Reply, results: list[Result]) -> None:
         match reply:
@@ -202,6 +245,7 @@ class Supervisor:
 
     def _forget(self, media_id: int) -> None:
         self._in_flight.pop(media_id, None)
+        self._long.discard(media_id)
         self.shares.pop(media_id, None)
 
     def stop(self) -> None:
@@ -211,7 +255,9 @@ class Supervisor:
             self._connection = None
         self._outbox.clear()
         self._in_flight.clear()
+        self._long.clear()
         self.shares.clear()
+        self._overdue = None
         self._preparing = None
         self._poison = None
         if self._process is not None:
@@ -238,7 +284,7 @@ class Supervisor:
                 env=environment,
             )
         self._connection = Connection(ours.detach())
-        self._last_sign = self._clock()
+        self._last_sign = dict.fromkeys(self._last_sign, self._clock())
         logger.info("worker %d started", self._process.pid)
         self._write(self._setup)
 
@@ -264,11 +310,12 @@ class Supervisor:
             self._outbox.clear()
             logger.debug("the worker has gone; receive() will say so")
 
-    def _kill(self, reason: str) -> Death:
+    def _kill(self, reason: str, lane: Collection[int] | None = None) -> Death:
+        """End the worker; `lane`: the only files that may be to blame."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        return self._bury(reason)
+        return self._bury(reason, lane)
 
     def _reap(self) -> str:
         """Why a worker that closed its pipe ended."""
@@ -309,9 +356,13 @@ class Supervisor:
         logger.warning("the device failed %d times in a row: the worker does without %s", POISONINGS, avoid)
         self._setup = msgspec.structs.replace(self._setup, avoid=(*self._setup.avoid, *avoid))
 
-    def _bury(self, reason: str) -> Death:
-        begun = tuple(media_id for media_id, has_begun in self._in_flight.items() if has_begun)
-        waiting = tuple(media_id for media_id, has_begun in self._in_flight.items() if not has_begun)
+    def _bury(self, reason: str, lane: Collection[int] | None = None) -> Death:
+        begun = tuple(
+            media_id
+            for media_id, has_begun in self._in_flight.items()
+            if has_begun and (lane is None or media_id in lane)
+        )
+        waiting = tuple(media_id for media_id in self._in_flight if media_id not in begun)
         logger.warning("the worker %s; it had begun %d files, and %d waited", reason, len(begun), len(waiting))
         loading = self._preparing
         death = Death(reason, begun, waiting, loading)

@@ -10,7 +10,7 @@ from multiprocessing.connection import wait
 from config.errors import CatalogError, ModelError, StageBroken
 from daemon.protocol import Assignment
 from daemon.supervisor import Death, Result, Supervisor
-from indexer.records import RuntimeReport
+from indexer.records import Kind, RuntimeReport
 
 REST_SECONDS = 300.0
 """A worker that cannot work, while others can, is tried again after so long."""
@@ -19,8 +19,9 @@ REST_SECONDS = 300.0
 class WorkerPool:
     """Drives supervisors as if they were one (`daemon.scheduler.Workers`). Not thread-safe: one thread drives it.
 
-    A file goes to the worker with the least to do. What happens to one worker does not disturb the others: its death is
-    told with its own files only, and if it cannot work at all the others go on without it.
+    A file goes to the worker with the least to do, a video or sound to the one with the fewest of those. What happens
+    to one worker does not disturb the others: its death is told with its own files only, and if it cannot work at all
+    the others go on without it.
     """
 
     def __init__(self, members: Sequence[Supervisor], *, clock: Callable[[], float]) -> None:
@@ -63,6 +64,11 @@ class WorkerPool:
         }
 
     @property
+    def shares(self) -> Mapping[int, float]:
+        """How far each long file is that some worker goes through, by media id. From any thread."""
+        return {media_id: share for member in self._members for media_id, share in member.shares.copy().items()}
+
+    @property
     def troubles(self) -> list[ModelError]:
         """Why some workers do not take part."""
         return [error for _, error in self._resting.values()]
@@ -72,7 +78,9 @@ class WorkerPool:
         now = self._clock()
         self._resting = {number: rest for number, rest in self._resting.items() if rest[0] > now}
         able = [member for number, member in enumerate(self._members) if number not in self._resting]
-        min(able, key=lambda member: (len(member.in_flight), member.pid is None)).send(assignment)
+        long = assignment.kind != Kind.PHOTO
+        least = min(able, key=lambda member: (len(member.long) * long, len(member.in_flight), member.pid is None))
+        least.send(assignment)
 
     def receive(self, timeout: float) -> Sequence[Result] | Death:
         """Everything the workers have answered; waits up to `timeout` seconds for the first answer of any.

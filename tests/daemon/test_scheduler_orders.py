@@ -24,6 +24,7 @@ class ScriptedWorkers:
         self.in_flight: list[int] = []
         self.capacity = 1
         self.reports: dict[str, RuntimeReport] = {}
+        self.shares: dict[int, float] = {}
         self._answer: Result | Death | None = None
 
     def send(self, order: Assignment) -> None:

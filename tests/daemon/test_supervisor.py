@@ -20,7 +20,7 @@ from indexer.records import Stage
 from indexer.stages import STAGES
 from tests.daemon import strange_stage
 from tests.daemon.clock import Clock
-from tests.daemon.workers import QUICK, assignment, worker_setup
+from tests.daemon.workers import QUICK, assignment, suspend, worker_setup
 from tests.sample_photos import copy_photos, locate
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -128,7 +128,7 @@ def test_a_killed_worker_is_noticed_with_what_it_had_begun_and_the_next_file_get
     supervisor.send(assignment(locate("coffee.png"), media_id=1))
     receive(supervisor)
     assert supervisor.pid is not None
-    os.kill(supervisor.pid, signal.SIGSTOP)  # so that it cannot begin before it dies
+    suspend(supervisor.pid)  # so that it cannot begin before it dies
     supervisor.send(assignment(locate("chelsea.png"), media_id=2))
     os.kill(supervisor.pid, signal.SIGKILL)
     end = death(supervisor)
@@ -146,7 +146,7 @@ def test_a_worker_that_hangs_is_killed(supervisor: Supervisor, clock: Clock) -> 
     receive(supervisor)
     pid = supervisor.pid
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    suspend(pid)
     supervisor.send(assignment(locate("chelsea.png"), media_id=2))
     clock.ahead += 59
     assert supervisor.receive(0.1) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -69,3 +71,16 @@ def assignment(path: Path, media_id: int = 1, stages: Iterable[str] = QUICK) -> 
         sidecar=None,
         stages=tuple(stages),
     )
+
+
+def suspend(pid: int) -> None:
+    """Stop a process, and wait until all of its threads stand still."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 30
+    while any(_state(task / "stat") != "T" for task in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _state(stat: Path) -> str:
+    return stat.read_text(encoding="ascii").rpartition(")")[2].split()[0]
