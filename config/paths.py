@@ -78,6 +78,11 @@ def user_config(environ: Mapping[str, str]) -> Path:
     return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "config.yaml"
 
 
+def user_state(environ: Mapping[str, str]) -> Path:
+    """The user's folder for what programs remember between two runs."""
+    return _xdg(environ, "XDG_STATE_HOME", ".local/state")
+
+
 def config_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
     """The settings files that are read where they exist, the strongest last."""
     return (SYSTEM_CONFIG, user_config(environ))

@@ -9,27 +9,39 @@ import time
 from collections.abc import Callable, Sequence
 
 from config.errors import ReverieError
-from config.paths import Paths, thumbnail_path
+from config.paths import Paths
+from daemon.file_message import (
+    NothingThere,
+    check_done,
+    photo_message,
+    result_message,
+    transcript_message,
+)
 from daemon.model_report import models_in_use
 from daemon.view import BUILTIN_PLAN, View, open_view
 from indexer.pictures import Pictures
-from indexer.records import Plan
+from indexer.records import Kind, Plan
 from indexer.stages import cuts_out
 from search.authored import Authored
 from search.catalog import Catalog, PhotoRow
 from search.engine import Answer
+from search.highlights import highlights
 from search.messages import (
     ChangeMessage,
+    HighlightsMessage,
     PhotoMessage,
     ProblemMessage,
-    ResultMessage,
     SearchMessage,
+    SpanMessage,
     StatusMessage,
+    TranscriptMessage,
 )
 from search.query import parse
 from search.vectors import VectorIndex
 
 PROBLEMS_SHOWN = 100
+HIGHLIGHT_SECONDS = 20.0
+"""How long the highlights are together that are shown when nobody says how long they should be."""
 
 
 class NotIndexed(ReverieError):
@@ -55,6 +67,8 @@ class Answers:
         self.catalog = catalog
         self.authored = Authored(paths.library)
         self._view = self.view_of(catalog.plans().active or BUILTIN_PLAN)
+        self.share_of: Callable[[int], float | None] = lambda _: None
+        """How far the analysis of a long file (by media id) is, 0 to 1; None: it is not under way."""
 
     @property
     def index(self) -> VectorIndex:
@@ -101,6 +115,43 @@ class Answers:
         [row] = self.catalog.photos([self._media_at(path)])
         return self._photo(row)
 
+    def transcript(self, path: str) -> TranscriptMessage:
+        """What is said in a video or sound.
+
+        Raises NotIndexed; NothingThere for a photo, for what was not listened to yet, and where nobody speaks.
+        """
+        [row] = self.catalog.photos([self._media_at(path)])
+        if row.kind == Kind.PHOTO:
+            raise NothingThere(f"{path} is a photo: nothing is said in it.", "Name a video or a sound.")
+        if row.transcript is None:
+            check_done(row, path, "speech", self.share_of(row.media_id))
+            raise NothingThere(
+                f"The profile {self.plan.profile} does not listen to what is said.",
+                "`reverie models` lists the profiles; one with a speech model does.",
+            )
+        if not row.transcript.utterances:
+            raise NothingThere(f"Nobody speaks in {path}, or nobody who could be understood.")
+        return transcript_message(row.transcript)
+
+    def highlights(self, path: str, *, seconds: float) -> HighlightsMessage:
+        """The parts of a video or sound that are worth watching, together no longer than `seconds`.
+
+        Raises NotIndexed; NothingThere for a photo, and a file that was not analysed yet.
+        """
+        [row] = self.catalog.photos([self._media_at(path)])
+        if row.kind == Kind.PHOTO:
+            raise NothingThere(f"{path} is a photo: it has no highlights.", "Name a video or a sound.")
+        if row.info is None:
+            check_done(row, path, "", self.share_of(row.media_id))
+        if row.info is None or not row.info.duration:
+            raise NothingThere(f"Nothing tells how long {path} is.", "The file may be damaged; players may know more.")
+        return {
+            "path": path,
+            "kind": row.kind,
+            "duration": row.info.duration,
+            "spans": self._highlights(row, seconds),
+        }
+
     def tag(self, path: str, *, add: Sequence[str], remove: Sequence[str]) -> PhotoMessage:
         """Add and remove hand-made tags. They are kept with what people made, and findable at once."""
         _check_text(*add, *remove)
@@ -130,11 +181,12 @@ class Answers:
         """The state of the library; the service adds its own."""
         counts = self.catalog.counts()
         numbers = dataclasses.asdict(counts)
-        vectors = numbers.pop("vectors")
+        vectors, kinds = numbers.pop("vectors"), numbers.pop("kinds")
         return {
             "library": str(self.paths.library),
             "service": None,
             "counts": numbers,
+            "kinds": dict(kinds),
             "vectors": dict(vectors),
             "profile": self.plan.profile,
             "change": self.change(),
@@ -185,55 +237,28 @@ class Answers:
             )
         return media_id
 
+    def _highlights(self, row: PhotoRow, seconds: float) -> list[SpanMessage]:
+        if row.kind == Kind.PHOTO:
+            return []
+        vectors = self.catalog.vectors_of_media(self.index.space, [row.media_id])
+        return [{"start": one.start, "end": one.end} for one in highlights(row, vectors, seconds)]
+
     def _message(self, answer: Answer, began: float) -> SearchMessage:
-        results: list[ResultMessage] = [
-            {
-                "path": result.path,
-                "kind": result.kind,
-                "score": round(result.score, 4),
-                "reasons": list(result.reasons),
-                "taken_at": result.taken_at,
-                "collapsed": result.collapsed,
-                "content_hash": result.content_hash,
-                "thumbnail": str(thumbnail_path(self.paths.thumbnails, result.content_hash)),
-            }
-            for result in answer.results
-        ]
         return {
-            "results": results,
+            "results": [result_message(result, self.paths.thumbnails) for result in answer.results],
             "confident": answer.confident,
             "note": answer.note,
             "seconds": round(time.perf_counter() - began, 4),
         }
 
     def _photo(self, row: PhotoRow) -> PhotoMessage:
-        return {
-            "paths": list(row.paths),
-            "content_hash": row.content_hash,
-            "kind": row.kind,
-            "size": row.size,
-            "info": None if row.info is None else dataclasses.asdict(row.info),
-            "pixels": None if row.pixels is None else dataclasses.asdict(row.pixels),
-            "tags": [
-                {"name": tag.name, "confidence": tag.confidence, "source": tag.source, "count": tag.count}
-                for tag in row.tags
-            ],
-            "detections": [{"label": one.label, "score": one.score, "box": list(one.box)} for one in row.detections],
-            "aesthetic": row.aesthetic,
-            "label": self.authored.label_of(row.content_hash),
-            "jobs": [
-                {
-                    "stage": job.stage,
-                    "revision": job.revision,
-                    "state": job.state,
-                    "attempts": job.attempts,
-                    "problem": job.problem_title,
-                }
-                for job in row.jobs
-            ],
-            "thumbnail": str(thumbnail_path(self.paths.thumbnails, row.content_hash)),
-            "cut_out": self._cut_out(row.content_hash),
-        }
+        return photo_message(
+            row,
+            self.paths.thumbnails,
+            label=self.authored.label_of(row.content_hash),
+            cut_out=self._cut_out(row.content_hash),
+            highlights=self._highlights(row, HIGHLIGHT_SECONDS),
+        )
 
     def _cut_out(self, content_hash: str) -> str | None:
         """That of the plan in use: another may be making some, or may have left some."""

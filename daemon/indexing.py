@@ -24,10 +24,18 @@ from daemon.rates import Rates
 from daemon.scheduler import Scheduler
 from daemon.setup import Workforce, employ
 from daemon.stage_report import device_messages, stage_messages
+from indexer import notes
 from indexer.pictures import Pictures
 from indexer.plugins import find_plugins
 from search.catalog import Catalog
-from search.messages import ChangeMessage, DeviceMessage, NoteMessage, ProgressMessage, StageMessage
+from search.messages import (
+    ChangeMessage,
+    DeviceMessage,
+    LongFileMessage,
+    NoteMessage,
+    ProgressMessage,
+    StageMessage,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +78,7 @@ class Indexing:
         self.intake = Intake(self.catalog, settings.watch, recorded=self.wake)
         force = workforce or employ(settings, os.environ)
         self.workers, self._governor = force.pool, force.governor
+        self.answers.share_of = self._share_of
         self._identifier = Identifier(
             self.catalog,
             stages=lambda: self.profiles.stages,
@@ -87,10 +96,12 @@ class Indexing:
             vector_spaces=lambda: self.profiles.vector_spaces,
             without=lambda: self.profiles.set_aside,
             stored=self._stored,
+            ended=functools.partial(notes.forget, paths.notes),
             clock=time.monotonic,
             pause=self._governor.pause,
         )
         self._pictures = Pictures(paths.thumbnails)
+        self._notes = paths.notes
         self._forget_seconds = settings.watch.forget_after_days * 86400
         self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
         self._plugin_notes: list[NoteMessage] = [
@@ -160,6 +171,8 @@ class Indexing:
         settling = self.intake.settling
         counts = self.catalog.counts(without=self.profiles.set_aside)
         waiting = max(counts.unidentified + counts.pending + counts.running, self._scheduler.in_hand)
+        long = counts.pending_long + self._scheduler.long_in_hand
+        photos = waiting - long  # nobody knows how long the others take
         pace = self.progress.pace()
         failed = pace.failed - (since.failed if since else 0)
         done = failed + pace.finished - (since.finished if since else 0)
@@ -169,13 +182,28 @@ class Indexing:
             "total": done + waiting + settling,
             "failed": failed,
             "photos_per_second": round(pace.photos_per_second, 2),
-            "eta_seconds": round(waiting / pace.photos_per_second, 1) if pace.photos_per_second else None,
+            "eta_seconds": round(photos / pace.photos_per_second, 1) if photos > 0 and pace.photos_per_second else None,
+            "long_left": long,
         }
 
     def forget(self) -> None:
         """Drop what is known about files that have been missing for longer than the settings say."""
         for digest in self.catalog.purge_missing(time.time() - self._forget_seconds):
             self._pictures.forget(digest.hex())
+        self._forget_notes()
+
+    def _forget_notes(self) -> None:
+        """Drop the notes on long files that nothing more is to be done for: they are gone, or a change of profile that
+        wanted something of them was cancelled."""
+        noted = {bytes.fromhex(name) for name in notes.contents(self._notes)}
+        known = self.catalog.media_with_hashes(noted)
+        open_ones = {
+            bytes.fromhex(row.content_hash)
+            for row in self.catalog.photos(list(known.values()))
+            if any(job.state in {"pending", "running"} for job in row.jobs)
+        }
+        for digest in noted - open_ones:
+            notes.forget(self._notes, digest.hex())
 
     def close(self) -> None:
         """Stop the worker, put its work back, write the vector index, close the catalog."""
@@ -209,6 +237,7 @@ class Indexing:
             "failed": 0,
             "photos_per_second": message["photos_per_second"],
             "eta_seconds": message["eta_seconds"],
+            "long_left": 0,
         }
 
     def stage_messages(self) -> list[StageMessage]:
@@ -227,10 +256,17 @@ class Indexing:
         ]
         return self.profiles.notes + self._plugin_notes + workers
 
+    def long_files(self) -> list[LongFileMessage]:
+        """Videos and sounds that are being gone through, and how far they are."""
+        return [{"path": path, "share": round(share, 4)} for path, share in self._scheduler.long_files]
+
     @property
     def paused(self) -> str | None:
         """Why nothing is handed to the networks for now, when that is so on purpose."""
         return self._scheduler.paused
+
+    def _share_of(self, media_id: int) -> float | None:
+        return self.workers.shares.get(media_id)
 
     def _stored(self) -> None:
         """A batch is in the catalog: those of its vectors that searches are answered from can be found now."""

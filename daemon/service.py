@@ -318,7 +318,9 @@ class Service:
                 "seconds_per_step": {step: round(spent, 5) for step, spent in pace.seconds_per_step.items()},
                 "finished": pace.finished,
                 "failed": pace.failed,
+                "long_left": report["long_left"],
             },
+            "long_files": self._indexing.long_files(),
             "folders": [
                 {
                     "path": health.root,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from indexer.records import RuntimeReport, stage_order
+from indexer.records import Kind, RuntimeReport, stage_order
 from indexer.runtime.gpu import GpuReading
+from indexer.stages import applies
 from search.messages import DeviceMessage, StageMessage
 
 
 def stage_messages(reports: Mapping[str, RuntimeReport], seconds_per_step: Mapping[str, float]) -> list[StageMessage]:
     """One message for each stage with a network, in the order in which they run.
 
-    `reports` is what the worker said (stage to report), `seconds_per_step` the mean seconds of a photo in each step.
+    `reports` is what the worker said (stage to report), `seconds_per_step` the mean seconds of a picture in each step.
     """
     messages: list[StageMessage] = []
     for stage in sorted(reports, key=stage_order):
         report = reports[stage]
-        seconds = seconds_per_step.get(stage)
+        # What listens, or looks at videos only, takes as long as they are: per picture that says nothing.
+        seconds = seconds_per_step.get(stage) if applies(stage, Kind.PHOTO) else None
         messages.append(
             {
                 "stage": stage,

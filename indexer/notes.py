@@ -17,6 +17,9 @@ from pathlib import Path
 from config.errors import CatalogError
 
 
+HASH_LENGTH = 64
+
+
 class Notes:
     """The pages of one pass over one file, in order. One thread writes them."""
 
@@ -61,6 +64,11 @@ class Notes:
 def folder_of(folder: Path, content_hash: str) -> Path:
     """Where the notes on one file are."""
     return folder / content_hash
+
+
+def contents(folder: Path) -> list[str]:
+    """The content hashes of the files that there are notes on."""
+    return [path.name for path in folder.glob("[0-9a-f]*") if len(path.name) == HASH_LENGTH]
 
 
 def forget(folder: Path, content_hash: str) -> None:

@@ -9,12 +9,31 @@ from __future__ import annotations
 from typing import Any, NotRequired, TypedDict
 
 
+class SpanMessage(TypedDict):
+    """A part of a video or sound, in seconds from its beginning."""
+
+    start: float
+    end: float
+
+
+class MomentMessage(SpanMessage):
+    """A part of a video or sound that answers a question."""
+
+    score: float
+    """As of the result; that of the best moment is the result's."""
+    reasons: list[str]
+    ordinal: int | None
+    """Which of the video's moments it is (see `SegmentMessage`), or begins in; null: there is nothing to see."""
+    thumbnail: str | None
+    """Path of a small JPEG of its keyframe."""
+
+
 class ResultMessage(TypedDict):
     """One answer to a question."""
 
     path: str
     kind: str
-    """"photo"."""
+    """"photo", "video" or "audio"."""
     score: float
     """Greater is better; comparable within one answer only."""
     reasons: list[str]
@@ -24,6 +43,8 @@ class ResultMessage(TypedDict):
     content_hash: str
     thumbnail: str
     """Path of a small JPEG; it may be absent."""
+    moments: list[MomentMessage]
+    """Of a video or sound, the parts that answer, best first; empty where the whole of it does."""
 
 
 class SearchMessage(TypedDict):
@@ -47,12 +68,85 @@ class TagMessage(TypedDict):
 
 
 class DetectionMessage(TypedDict):
-    """One thing that a detector found in a photo, and how sure it is (0 to 1)."""
+    """One thing that a detector found in a picture, and how sure it is (0 to 1)."""
 
     label: str
     score: float
     box: list[float]
     """Left, top, right, bottom, as shares (0 to 1) of the upright picture's width and height."""
+    segment: int
+    """The video's moment whose keyframe shows it; 0: the photo."""
+
+
+class SegmentMessage(SpanMessage):
+    """A moment of a video: a shot, or a part of one that looks different."""
+
+    ordinal: int
+    """From 1 on."""
+    shot: int | None
+    """From 1 on."""
+    keyframe: float | None
+    """When its picture is shown, in seconds; null: there is nothing to see."""
+    quality: float | None
+    """Of that picture, 0 to 1."""
+    tags: list[TagMessage]
+    """Surest first."""
+    thumbnail: str | None
+    """Path of a small JPEG of that picture."""
+
+
+class PlaceMessage(TypedDict):
+    """Where something was at one time."""
+
+    time: float
+    """Seconds from the beginning."""
+    box: list[float]
+    """As of a `DetectionMessage`."""
+
+
+class EventMessage(SpanMessage):
+    """Something that happens, can be heard, or was followed through the pictures."""
+
+    kind: str
+    """"action", "sound" or "track"."""
+    label: str
+    confidence: float
+    path: list[PlaceMessage]
+    """Where it went; a track has it."""
+
+
+class WordMessage(SpanMessage):
+    """One spoken word."""
+
+    text: str
+    confidence: float
+
+
+class UtteranceMessage(SpanMessage):
+    """A stretch of speech, about a sentence."""
+
+    text: str
+    confidence: float
+    words: list[WordMessage]
+
+
+class TranscriptMessage(TypedDict):
+    """What was said, in order."""
+
+    language: str | None
+    """ISO 639-1; null where nobody speaks."""
+    language_confidence: float
+    utterances: list[UtteranceMessage]
+
+
+class HighlightsMessage(TypedDict):
+    """The parts of a video or sound that are worth watching, in order."""
+
+    path: str
+    kind: str
+    duration: float
+    """Seconds, of the whole."""
+    spans: list[SpanMessage]
 
 
 class JobMessage(TypedDict):
@@ -66,7 +160,7 @@ class JobMessage(TypedDict):
 
 
 class PhotoMessage(TypedDict):
-    """Everything known about one photo."""
+    """Everything known about one file."""
 
     paths: list[str]
     content_hash: str
@@ -84,6 +178,18 @@ class PhotoMessage(TypedDict):
     thumbnail: str
     cut_out: str | None
     """Path of a small PNG of the subject alone; null: nothing was cut out."""
+    segments: list[SegmentMessage]
+    """The moments of a video, in order. This and all that follows: empty or null for a photo."""
+    events: list[EventMessage]
+    """In order of their start."""
+    transcript: TranscriptMessage | None
+    """Null: it was not listened to."""
+    highlights: list[SpanMessage]
+    summary: str
+    preview: str | None
+    """Path of a small animated WebP."""
+    live: str | None
+    """Of a Live Photo, the path of the other half."""
 
 
 class ProblemMessage(TypedDict):
@@ -106,14 +212,26 @@ class FolderMessage(TypedDict):
 
 
 class PaceMessage(TypedDict):
-    """How fast indexing goes."""
+    """How fast indexing goes. Videos and sounds, which may be of any length, are counted but are no measure."""
 
     photos_per_second: float
     eta_seconds: float | None
+    """Until the photos are done; null: nobody knows."""
     bottleneck: str | None
     seconds_per_step: dict[str, float]
+    """For a picture: a photo, or a frame of a video."""
     finished: int
     failed: int
+    long_left: int
+    """Videos and sounds that are not done."""
+
+
+class LongFileMessage(TypedDict):
+    """A video or sound that is being gone through."""
+
+    path: str
+    share: float
+    """How far it is, 0 to 1."""
 
 
 class ServiceMessage(TypedDict):
@@ -132,6 +250,7 @@ class ServiceMessage(TypedDict):
     """Why nothing is handed to the networks for now, when that is so on purpose."""
     worker_pid: int | None
     pace: PaceMessage
+    long_files: list[LongFileMessage]
     folders: list[FolderMessage]
 
 
@@ -213,6 +332,8 @@ class StatusMessage(TypedDict):
     library: str
     service: ServiceMessage | None
     counts: dict[str, int]
+    kinds: dict[str, int]
+    """How many of the contents are "photo", "video" and "audio"."""
     vectors: dict[str, int]
     profile: str
     change: ChangeMessage | None
@@ -292,6 +413,9 @@ class ProgressMessage(TypedDict):
     failed: int
     photos_per_second: float
     eta_seconds: float | None
+    """Until the photos among it are done; null: nobody knows."""
+    long_left: int
+    """Videos and sounds that are not done."""
     folder: NotRequired[str]
 
 

@@ -8,6 +8,7 @@ from indexer.records import AUTHORED, Event, Tag
 from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, LIGHT_SOURCE
 from search import amounts
 from search.catalog import PhotoRow
+from search.clock import clock
 from search.conditions import AnyOf, Condition
 from search.query import Query
 from search.ranking import Evidence
@@ -65,13 +66,6 @@ def _filter(row: PhotoRow, condition: Condition) -> str | None:
     if fact:
         return f"{fact} matches {condition.typed}"
     return f"matches {condition.typed}" if condition.name in _REPEATED else None
-
-
-def clock(seconds: float) -> str:
-    """A time in a file, as players show it: "0:42", "1:02:03"."""
-    whole = int(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def event_reason(event: Event) -> str:

@@ -13,7 +13,7 @@ from datetime import date
 from indexer.records import AUTHORED, Event, Kind, MediaInfo, Transcript, Utterance
 from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, LIGHT_SOURCE
 from search.catalog import PhotoRow
-from search.reasons import clock
+from search.clock import clock
 from search.terms import tokens
 from search.wording import content_words
 

@@ -46,6 +46,12 @@ def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
         " WHERE EXISTS (SELECT 1 FROM file WHERE file.media_id = m.media_id AND file.missing_since IS NULL)",
         tuple(without),
     ).fetchone()
+    pending_long = db.execute(
+        "SELECT count(DISTINCT media_id) FROM job INDEXED BY job_waiting WHERE state = 'pending' AND slow = 1"
+        f" AND stage NOT IN ({marks(without)}) AND {NOT_RETIRED}"
+        " AND EXISTS (SELECT 1 FROM file WHERE file.media_id = job.media_id AND file.missing_since IS NULL)",
+        tuple(without),
+    ).fetchone()[0]
     media = int(
         db.execute(
             "SELECT count(DISTINCT media_id) FROM file WHERE media_id NOT NULL AND missing_since IS NULL"
@@ -64,6 +70,7 @@ def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
         unidentified=count("file WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL"),
         media=media,
         pending=int(pending),
+        pending_long=int(pending_long),
         running=int(running),
         done=media - int(unfinished),
         quarantined=int(quarantined),

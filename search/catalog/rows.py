@@ -133,6 +133,8 @@ class Counts:
     """Distinct contents."""
     pending: int
     """Media that wait for some stage, and for which none runs."""
+    pending_long: int
+    """How many of them are videos or sounds."""
     running: int
     done: int
     """Media whose every stage is done; stages that only the plan being built has do not count."""

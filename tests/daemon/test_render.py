@@ -24,6 +24,7 @@ def result(path: str, **changes: Any) -> Any:
         "collapsed": 0,
         "content_hash": "ab" * 32,
         "thumbnail": "/not/there.jpg",
+        "moments": [],
     } | changes
 
 
@@ -95,12 +96,19 @@ def test_a_photo_is_told_fact_by_fact() -> None:
             {"name": "trip", "confidence": 1.0, "source": "authored", "count": None},
             {"name": "dog", "confidence": 0.93, "source": "detection", "count": 2},
         ],
-        "detections": [{"label": "dog", "score": 0.5 + n / 100, "box": [0.1, 0.2, 0.5, 0.9]} for n in range(14)],
+        "detections": [{"label": "dog", "score": 0.5 + n / 100, "box": [0.1, 0.2, 0.5, 0.9], "segment": 0} for n in range(14)],
         "aesthetic": 0.625,
         "label": None,
         "jobs": [{"stage": "concepts", "revision": 1, "state": "quarantined", "attempts": 3, "problem": "It broke."}],
         "thumbnail": "/not/there.jpg",
         "cut_out": "/library/ab.png",
+        "segments": [],
+        "events": [],
+        "transcript": None,
+        "highlights": [],
+        "summary": "",
+        "preview": None,
+        "live": "/a.mov",
     }  # fmt: skip
     out = io.StringIO()
     render_photo(out, message, thumbnails=False, environ={})
