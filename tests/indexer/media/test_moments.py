@@ -107,11 +107,11 @@ def turning(seconds: int) -> Iterator[Picture]:
     return (scene.at(number / FPS) for number in range(seconds * FPS))
 
 
-def often(number: int, shots: int) -> Iterator[Picture]:
-    """A cut or a fade every 2.5 seconds, so that some lie at the edges of windows."""
+def often(number: int, shots: int, seconds: float) -> Iterator[Picture]:
+    """Cuts, and one fade in five."""
     fades = [n % 5 == 2 for n in range(shots)]
     return pictures_of(
-        [Part(Scene(number + n), 2.5, "fade" if fades[n] else "cut", 0.8 if fades[n] else 0.0) for n in range(shots)]
+        [Part(Scene(number + n), seconds, *(("fade", 0.8) if fades[n] else ("cut", 0.0))) for n in range(shots)]
     )
 
 
@@ -119,8 +119,8 @@ def often(number: int, shots: int) -> Iterator[Picture]:
     ("pictures", "options", "strategy", "every"),
     [
         (lambda: pictures_of(CUTS[:7]), FEW_KEYS, Strategy.ADAPTIVE, 0.7),
-        (lambda: often(100, 12), PHONE, Strategy.ADAPTIVE, 0.5),
-        (lambda: often(200, 4), {"g": "250"}, Strategy.UNIFORM, 0.09),
+        (lambda: often(100, 6, 5.8), PHONE, Strategy.ADAPTIVE, 0.5),
+        (lambda: often(200, 4, 2.5), {"g": "250"}, Strategy.UNIFORM, 0.09),
         (lambda: turning(70), {"g": "70"}, Strategy.KEYFRAMES, 0.5),
     ],
 )
