@@ -43,8 +43,9 @@ def write_tags(db: sqlite3.Connection, media_id: int, ids: Mapping[int, int], st
     """
     surest: dict[tuple[int, str], Tag] = {}
     for tag in tags:
+        name = storable(tag.name) or ""
         for ordinal in (_known(ids, tag.segment), 0):
-            key = (ordinal, storable(tag.name) or "")
+            key = (ordinal, name)
             if key not in surest or tag.confidence > surest[key].confidence:
                 surest[key] = tag
     db.execute(f"DELETE FROM tag WHERE stage = ? AND segment_id {OF_MEDIA}", (stage, media_id))
