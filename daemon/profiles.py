@@ -19,7 +19,7 @@ from daemon.new_view import NewView
 from daemon.view import BUILTIN_PLAN
 from indexer.pictures import Pictures
 from indexer.records import Plan, Space
-from indexer.stages import cuts_out
+from indexer.stages import cuts_out, filler_of, reads_vectors, source_of
 from search.catalog import Catalog
 from search.messages import NoteMessage
 from search.vectors import drop_snapshots
@@ -106,7 +106,7 @@ class Profiles:
             for plan in (self._active, self._building)
             if plan is not None
             for stage in plan.stages
-            if reads_vectors(stage, plan)
+            if reads_vectors(stage) and source_of(stage) == filler_of(plan.space)
         }
 
     @property
@@ -301,9 +301,3 @@ def cancelled(profile: str) -> ReverieError:
     return ReverieError(
         f"The change to the profile {profile} was cancelled.", f"`reverie models use {profile}` begins it again."
     )
-
-
-def reads_vectors(stage: str, plan: Plan) -> bool:
-    """Whether a stage needs no more than the photo's vector in the plan's space: "labels:clip" in the space of clip."""
-    task, _, model = stage.partition(":")
-    return task in {"labels", "aesthetic"} and plan.space.name.partition("@")[0] == model

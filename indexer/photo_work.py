@@ -15,8 +15,8 @@ from indexer.findings import analyse_each, blamed_on
 from indexer.media.files import FileIdentity
 from indexer.records import Analysis, Failure, Kind, MediaInfo, PixelStats, Tag
 from indexer.stage import Findings, VectorStage, View
-from indexer.stage_set import WITHOUT_NETWORK, Owed, source_of
-from indexer.stages import STAGES, cuts_out
+from indexer.stage_set import WITHOUT_NETWORK, Owed
+from indexer.stages import STAGES, cuts_out, source_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

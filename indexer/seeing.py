@@ -30,7 +30,8 @@ from indexer.pictures import Pictures
 from indexer.records import Event, MediaInfo, Stage
 from indexer.seen import Page, Seen, SeenMoment, added, summed_up
 from indexer.stage import View
-from indexer.stage_set import Owed, source_of
+from indexer.stage_set import Owed
+from indexer.stages import source_of
 
 CHUNK_SECONDS = 30.0
 """Of video, at least, between two pages."""
@@ -119,10 +120,12 @@ class Seer:
             ordinal += 1
             self._begin(moment, ordinal, chunk)
             if chunk.seconds >= CHUNK_SECONDS:
+                # Frames of the next moment are on their way already: they belong to the next chunk.
+                following = {at: chunk.sampled.pop(at) for at in list(chunk.sampled) if at >= mark.time}
                 page = self._finish(chunk, mark)
                 notes.add(len(pages), msgspec.msgpack.encode(page))
                 pages.append(page)
-                chunk = _Chunk(time.perf_counter())
+                chunk = _Chunk(time.perf_counter(), sampled=following)
         pages.append(self._finish(chunk, mark))
         seen = summed_up(pages)
         self._keep_pictures(seen)

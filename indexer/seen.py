@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -149,7 +150,7 @@ def summed_up(pages: Sequence[Page]) -> Seen:
         detections={name: tuple(found) for name, found in detections.items()},
         aesthetic=aesthetic,
         embeddings={name: tuple(found) for name, found in embeddings.items()},
-        events=_events(pages),
+        events=_events(pages, moments),
         failed={name: StageFailed(*why) for page in pages for name, why in page.failed.items()},
         frames=sum(page.frames for page in pages),
         seconds=added(page.seconds for page in pages),
@@ -206,10 +207,18 @@ def _keyframe(moment: SeenMoment | None) -> tuple[float | None, float | None]:
     return moment.look.time, quality_of(moment.look.look())
 
 
-def _events(pages: Sequence[Page]) -> dict[str, tuple[Event, ...]]:
+def _events(pages: Sequence[Page], moments: Sequence[SeenMoment]) -> dict[str, tuple[Event, ...]]:
     acting = {name for page in pages for name in page.actions}
-    looks = looks_of((moment.start, moment.end) for page in pages for moment in page.moments)
+    looks = looks_of((moment.start, moment.end) for moment in moments)
     events = {name: joined([one for page in pages for one in page.actions.get(name, ())], looks) for name in acting}
     for name in {name for page in pages for name in page.sampled}:
-        events[name] = follow([one for page in pages for one in page.sampled.get(name, ())])
+        shots: dict[int, list[tuple[float, tuple[Detection, ...]]]] = {}
+        for at, found in (one for page in pages for one in page.sampled.get(name, ())):
+            shots.setdefault(_shot_at(at, moments), []).append((at, found))
+        events[name] = tuple(track for seen in shots.values() for track in follow(seen))
     return events
+
+
+def _shot_at(at: float, moments: Sequence[SeenMoment]) -> int:
+    """Which shot shows at a time: beyond a cut everything is elsewhere."""
+    return moments[max(0, bisect.bisect_right(moments, at, key=lambda moment: moment.start) - 1)].shot

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from config.errors import CatalogError, DeviceFailed, ReverieError, StageBroken, StageFailed
 from indexer.records import Stage
 from indexer.stage import ClipStage, LoadedStage, PhotoStage, SoundStage, VectorStage
+from indexer.stages import source_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +36,6 @@ class Owed:
         """That of a loaded stage."""
         stages: Sequence[Mapping[str, LoadedStage]] = (self.photo, self.vector, self.sound, self.clip)
         return next(loaded[name] for loaded in stages if name in loaded).revision
-
-
-def source_of(vector_stage: str) -> str:
-    """The stage that makes the vectors another one reads: "labels:clip" to "embedding:clip"."""
-    return f"embedding:{vector_stage.partition(':')[2]}"
 
 
 class StageSet:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from indexer.records import Kind, Stage
+from indexer.records import Kind, Space, Stage
 
 STAGES: dict[str, int] = {
     Stage.DESCRIBE: 1,
@@ -63,3 +63,21 @@ def kinds_of(stage: str) -> frozenset[Kind]:
 def applies(stage: str, kind: Kind) -> bool:
     """Whether media of a kind go through a stage."""
     return kind in kinds_of(stage)
+
+
+_VECTOR_TASKS = frozenset({"labels", "aesthetic"})
+
+
+def reads_vectors(stage: str) -> bool:
+    """Whether a stage needs no more than the vectors that another one made."""
+    return stage.partition(":")[0] in _VECTOR_TASKS
+
+
+def source_of(vector_stage: str) -> str:
+    """The stage that makes the vectors another one reads: "labels:clip" to "embedding:clip"."""
+    return f"embedding:{vector_stage.partition(':')[2]}"
+
+
+def filler_of(space: Space) -> str:
+    """The stage that makes the vectors of a model's space."""
+    return f"embedding:{space.name.partition('@')[0]}"

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 ALLOWED = {
     "config": {"config"},
     "indexer": {"indexer", "config"},
-    "search": {"search", "config", "indexer.records", "indexer.vocabulary"},
+    "search": {"search", "config", "indexer.records", "indexer.stages", "indexer.vocabulary"},
     "daemon": {"daemon", "search", "indexer", "config"},
 }
 """Which of our modules each room may import, wherever in a file the import stands."""

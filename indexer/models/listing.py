@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from config.errors import ConfigError, ModelError
 from indexer.models.space import SPACE
 from indexer.records import Plan, Space, Stage
-from indexer.stages import STAGES, TASK_REVISIONS
+from indexer.stages import STAGES, TASK_REVISIONS, reads_vectors
 
 if TYPE_CHECKING:
     from indexer.models.store import Store
@@ -250,7 +250,7 @@ def _check_space(stages: Iterable[str], where: str) -> None:
             'Name one stage "embedding:MODEL", or "concepts" for the builtin network.',
         )
     for task, name in pairs:
-        if task in {"labels", "aesthetic"} and [name] != encoders:
+        if reads_vectors(task) and [name] != encoders:
             raise ConfigError(
                 f'{where}: "{task}:{name}" needs the embedding of {name}, which the profile does not make.',
                 f'Name the model of the stage "embedding:MODEL", or take "{task}:{name}" out.',

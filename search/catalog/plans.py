@@ -11,6 +11,7 @@ import sqlite3
 
 from config.errors import CatalogError
 from indexer.records import Plan, Space
+from indexer.stages import filler_of
 from search.catalog import jobs
 from search.catalog.rows import Building, Plans
 
@@ -107,9 +108,9 @@ def _retire(db: sqlite3.Connection, dropped: Plan) -> None:
         "INSERT OR REPLACE INTO retired (kind, name, step) VALUES ('stage', ?, 'jobs')",
         [(stage,) for stage in dropped.stages if stage not in plans.stages],
     )
-    # A space is filled by the stage "embedding:MODEL": as long as that runs, its labels and scores read the vectors.
-    filled_by = f"embedding:{dropped.space.name.partition('@')[0]}"
-    if dropped.space.name not in {plan.space.name for plan in plans.all} and filled_by not in plans.stages:
+    # As long as the stage that fills a space runs, its labels and scores read the vectors.
+    spaces = {plan.space.name for plan in plans.all}
+    if dropped.space.name not in spaces and filler_of(dropped.space) not in plans.stages:
         db.execute(
             "INSERT OR REPLACE INTO retired (kind, name, step) VALUES ('space', ?, 'results')", (dropped.space.name,)
         )
