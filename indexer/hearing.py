@@ -18,6 +18,7 @@ from config.errors import StageFailed
 from indexer.findings import blamed_on
 from indexer.media.container import Source
 from indexer.media.sound import RATE, Sound, read_sound
+from indexer.models.sound import SHORTEST_SILENCE, SILENCE
 from indexer.models.voice import WINDOW, pause_after, speech_in, voice_in
 from indexer.notes import Notes
 from indexer.records import Event, Transcript, Utterance
@@ -217,7 +218,10 @@ def _in_a_row(parts: Sequence[Transcript]) -> Transcript:
 
 
 def joined(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Events in order of their start; those of one kind and label that lie less than a second apart are one."""
+    """Events in order of their start; those of one kind and label that lie less than a second apart are one.
+
+    Which silences are too short to tell is known only then: pieces end within them.
+    """
     found: list[Event] = []
     latest: dict[tuple[str, str], int] = {}
     for event in sorted(events, key=lambda one: (one.start, one.kind, one.label)):
@@ -227,7 +231,7 @@ def joined(events: Iterable[Event]) -> tuple[Event, ...]:
         else:
             latest[event.kind, event.label] = len(found)
             found.append(event)
-    return tuple(found)
+    return tuple(event for event in found if event.label != SILENCE or event.end - event.start >= SHORTEST_SILENCE)
 
 
 def _one(left: Event, right: Event) -> Event:

@@ -28,8 +28,8 @@ _SILENT = 1e-3
 """Root of the mean square, 60 decibels below full scale; a wave of 16 bits then has 30 steps."""
 _BLOCK = RATE // 20
 """Samples, 50 ms, whose loudness counts."""
-_SHORTEST_SILENCE = 2.0
-"""Seconds."""
+SHORTEST_SILENCE = 2.0
+"""Seconds; at the ends of a piece a silence may be shorter, as it may go on in the next."""
 
 
 def load(name: str, resources: Resources) -> SoundEvents:
@@ -60,7 +60,7 @@ class SoundEvents:
 
 
 def silences(sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Iterator[Stretch]:
-    """Where a sound (N,) of 16 kHz stays below -60 dB of full scale for two seconds, and nobody speaks."""
+    """Where a sound (N,) of 16 kHz stays below -60 dB of full scale for two seconds, or at an end, and nobody speaks."""
     blocks = np.pad(sound, (0, -len(sound) % _BLOCK)).reshape(-1, _BLOCK)
     silent = np.square(blocks).mean(axis=1) < _SILENT**2
     for said in speech:
@@ -68,7 +68,8 @@ def silences(sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Iterator[
     edges = np.flatnonzero(np.diff(silent, prepend=False, append=False)) * _BLOCK
     for start, end in edges.reshape(-1, 2).tolist():
         stretch = Stretch(start, min(end, len(sound)))
-        if stretch.end - stretch.start >= _SHORTEST_SILENCE * RATE:
+        at_an_end = start == 0 or stretch.end == len(sound)
+        if at_an_end or stretch.end - stretch.start >= SHORTEST_SILENCE * RATE:
             yield stretch
 
 

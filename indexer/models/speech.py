@@ -165,7 +165,7 @@ def _in_place(utterances: Sequence[Utterance], speech: Sequence[Stretch]) -> Ite
         for word in said.words:
             before, voice, after = voices[place : place + 3]
             start, end = word.start, word.end
-            if voice is not None:
+            if voice is not None and _shared(word, voice) >= 0:
                 first, last = voice.start / RATE, voice.end / RATE
                 start = first if voice != before and start < first + _ASIDE else max(start, first)
                 end = last if voice != after and end > last - _ASIDE else min(end, last)
@@ -175,13 +175,13 @@ def _in_place(utterances: Sequence[Utterance], speech: Sequence[Stretch]) -> Ite
 
 
 def _voice_of(word: Word, speech: Sequence[Stretch]) -> Stretch | None:
-    """The stretch that holds most of a word's span; None if none holds any of it."""
+    """The stretch that holds most of a word's span, or lies nearest to it."""
+    return max(speech, key=lambda stretch: _shared(word, stretch), default=None)
 
-    def shared(stretch: Stretch) -> float:
-        return min(word.end * RATE, stretch.end) - max(word.start * RATE, stretch.start)
 
-    most = max(speech, key=shared)
-    return most if shared(most) > 0 else None
+def _shared(word: Word, stretch: Stretch) -> float:
+    """How much of a word lies in a stretch, in samples; below 0: how far it is from it."""
+    return min(word.end * RATE, stretch.end) - max(word.start * RATE, stretch.start)
 
 
 class FasterWhisper:

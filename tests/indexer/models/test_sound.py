@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from indexer.hearing import joined
 from indexer.models.loading import load_stage
 from indexer.models.voice import LONGEST, WINDOW, pause_after, speech_in, voice_in
 from indexer.records import Event, Stage
@@ -26,7 +27,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> SoundStage:
 
 
 def heard(stage: SoundStage, sound: Samples) -> list[tuple[str, float, float]]:
-    events = stage.listen(sound, speech_in(voice_in(sound), len(sound))).events
+    events = joined(stage.listen(sound, speech_in(voice_in(sound), len(sound))).events)
     assert all(event.kind == "sound" and 0 < event.confidence <= 1 for event in events)
     assert [event.start for event in events] == sorted(event.start for event in events)
     return [(event.label, event.start, event.end) for event in events]
