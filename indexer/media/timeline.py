@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import av
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
@@ -15,6 +16,9 @@ from indexer.media.decoding import Losses, packets_of
 
 INDEXED: Final = "mov,mp4,m4a,3gp,3g2,mj2"
 """The containers whose index names every frame with its place in the file."""
+_CUED: Final = "matroska,webm"
+_FAR: Final = 1 << 40
+"""Ticks of a millisecond or less: beyond any end."""
 _MISSING: Final = 1.0
 """Seconds by which the readable end may fall short of the claimed one: streams and edits seldom end together."""
 _PROBED: Final = 600
@@ -62,8 +66,34 @@ def indexed(stream: VideoStream, claimed: float | None, size: int, first: float)
     return Timeline(stamps[there & keys], end, not bool(there.all()))
 
 
+def cued(container: InputContainer, stream: VideoStream, claimed: float | None, size: int) -> Timeline | None:
+    """From the cues of a Matroska file of `size` bytes, and what follows the last of them; None where there is none."""
+    if container.format.name != _CUED or stream.time_base is None:
+        return None
+    try:
+        # FFmpeg reads the cues, which are mostly at the end of the file, when it is first told to search.
+        container.seek(_FAR, stream=stream)
+    except av.FFmpegError:
+        return None
+    tick, offset = float(stream.time_base), beginning(container)
+    entries = [entry for entry in stream.index_entries if entry.is_keyframe and entry.pos < size]
+    last = _read(container, stream)
+    if not entries or not len(last.keyframes):
+        return None
+    cues = np.array([entry.timestamp for entry in entries], np.float64) * tick - offset
+    truncated = claimed is not None and last.end < claimed - _MISSING
+    keyframes = np.unique(np.concatenate([cues, last.keyframes]))
+    return None if truncated else Timeline(keyframes, last.end, truncated=False)
+
+
 def scanned(container: InputContainer, stream: VideoStream, claimed: float | None) -> Timeline:
     """By reading all packets."""
+    found = _read(container, stream)
+    return Timeline(found.keyframes, found.end, claimed is not None and found.end < claimed - _MISSING)
+
+
+def _read(container: InputContainer, stream: VideoStream) -> Timeline:
+    """From all packets that follow."""
     keys, last, step = [], 0.0, 0.0
     offset = beginning(container)
     for packet in packets_of(container, stream, Losses()):
@@ -75,8 +105,7 @@ def scanned(container: InputContainer, stream: VideoStream, claimed: float | Non
             keys.append(time)
         if time >= last:
             last, step = time, float((packet.duration or 0) * packet.time_base)
-    end = last + step
-    return Timeline(np.unique(np.array(keys, np.float64)), end, claimed is not None and end < claimed - _MISSING)
+    return Timeline(np.unique(np.array(keys, np.float64)), last + step, truncated=False)
 
 
 def probed_stamps(container: InputContainer, stream: VideoStream) -> Times:

@@ -19,7 +19,7 @@ from indexer.media.decoding import Losses, Orientation, orientation_of, prepare,
 from indexer.media.facts import Facts
 from indexer.media.files import FileIdentity
 from indexer.media.quicktime import container_facts
-from indexer.media.timeline import INDEXED, Timeline, indexed, is_uneven, probed_stamps, scanned
+from indexer.media.timeline import INDEXED, Timeline, cued, indexed, is_uneven, probed_stamps, scanned
 from indexer.media.tracks import AudioTrack, audio_tracks, pick
 
 __all__ = ["AudioTrack", "Video", "VideoInfo", "VideoLimits", "open_video"]
@@ -71,10 +71,14 @@ class Video:
 
     @property
     def timeline(self) -> Timeline:
-        """Where its keyframes and its end are: at once from an MP4's index, else by reading all packets once."""
+        """Where its keyframes and its end are: at once from an index, else by reading all packets once."""
+        claimed = self.info.duration or None
         if self._timeline is None:
             with self.source.container() as container:
-                self._timeline = scanned(container, pick(container), self.info.duration or None)
+                self._timeline = cued(container, pick(container), claimed, self.source.size)
+        if self._timeline is None:
+            with self.source.container() as container:
+                self._timeline = scanned(container, pick(container), claimed)
         return self._timeline
 
 

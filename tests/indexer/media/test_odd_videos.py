@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,41 @@ def test_a_truncated_video_is_seen_up_to_where_it_goes(tmp_path: Path) -> None:
     assert found[0].start == 0.0
     assert 3.5 < found[-1].end < 8.0
     assert found[1].start == pytest.approx(3.0, abs=0.05)
+
+
+def test_only_the_end_of_a_matroska_file_is_read_for_where_its_keyframes_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_clip(tmp_path / "a.mkv", pictures(), fps=FPS, options={"g": "25", "sc_threshold": "0", "crf": "1"})
+    size, read = path.stat().st_size, 0
+    real = os.pread
+
+    def counted(descriptor: int, count: int, at: int) -> bytes:
+        nonlocal read
+        data = real(descriptor, count, at)
+        read += len(data)
+        return data
+
+    with open_video(str(path), LIMITS) as video:
+        monkeypatch.setattr(os, "pread", counted)
+        timeline = video.timeline
+    assert list(timeline.keyframes) == pytest.approx(range(9))
+    assert timeline.end == pytest.approx(END)
+    assert not timeline.truncated
+    assert size > 3_000_000
+    assert read < size / 2
+
+
+@pytest.mark.parametrize("options", [{}, {"cues_to_front": "1"}])
+def test_a_truncated_matroska_file_is_known_as_one(tmp_path: Path, options: dict[str, str]) -> None:
+    path = write_clip(tmp_path / "a.mkv", pictures(), fps=FPS, options={"g": "25"}, container_options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with open_video(str(path), LIMITS) as video:
+        timeline = video.timeline
+    assert timeline.truncated
+    assert 3.0 < timeline.end < 7.0
+    assert timeline.keyframes.max() < timeline.end
+    assert moments_of(path)[-1].end == timeline.end
 
 
 def test_a_hole_of_zeros_costs_what_is_in_it(tmp_path: Path) -> None:
