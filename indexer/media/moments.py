@@ -87,8 +87,8 @@ def moments(
     """The moments in order and without gaps, each with the mark from which a later call gives just those that follow.
 
     `sampled` is told each sampled frame once, in order: when a moment is given, exactly those from `start` up to its
-    end. About 90 frames are held at most, whatever the length (60 MB where they are 640 x 360); 130 where `every` is 0.1
-    seconds.
+    end. Up to about 90 frames are held, whatever the length (60 MB where they are 640 x 360), or 140 where `every` is
+    0.1 seconds.
 
     Raises MediaError when the file can no longer be read.
     """
