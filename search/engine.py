@@ -16,12 +16,12 @@ from search.catalog import Brief, Catalog
 from search.conditions import AnyOf, Condition
 from search.evidence import Encode, Gatherer, Labels, Scope
 from search.filters import EVERYTHING, among, where
-from search.moments import Clue, ResultMoment
+from search.moments import ResultMoment
 from search.query import Query
 from search.ranking import Evidence, Ranking, best_conviction, fuse, merge, relevant
 from search.reasons import explain
-from search.sightings import MomentFinder, Question
-from search.speech import Speech, by_speech
+from search.sightings import Found, MomentFinder, Question
+from search.speech import all_clues, by_speech
 from search.vectors import VectorIndex
 
 DEPTH = 100
@@ -138,7 +138,7 @@ class Engine:
         blind = sought and not any(self._gather.knows(one.wording) for one in sought)
         if note and blind and self._calibration.blind_note:
             note = f"{note} {self._calibration.blind_note}"
-        question = Question(query, ranked.looks, sought, examples, _clues(speech))
+        question = Question(query, ranked.looks, sought, examples, all_clues(speech))
         return self._answer(ranked, question, limit, note=note, everything=everything)
 
     def similar(self, media_id: int, *, limit: int = 20, everything: bool = False) -> Answer:
@@ -220,10 +220,10 @@ class Engine:
         question: Question,
     ) -> tuple[Result, ...]:
         """Fetch what is shown, and only that."""
-        rows = {row.media_id: row for row in self._catalog.photos([group.shown for group in groups])}
+        rows = {row.media_id: row for row in self._catalog.photos([group.shown for group in groups], moments=False)}
         # The best shot of a burst stands where its most relevant one did.
         best = {group.shown: max(scores[member] for member in (group.shown, *group.others)) for group in groups}
-        moments = self._moments.of(list(rows.values()), question, best)
+        inside = self._moments.of(list(rows.values()), question, best)
         return tuple(
             Result(
                 media_id=group.shown,
@@ -234,12 +234,12 @@ class Engine:
                     row,
                     evidence.get(group.shown),
                     question.query,
-                    moment=next((one.ordinal for one in moments.get(group.shown, ())), None),
+                    looks=inside.get(group.shown, Found()).looks,
                 ),
                 taken_at=row.info.taken_at if row.info else None,
                 content_hash=row.content_hash,
                 collapsed=len(group.others),
-                moments=moments.get(group.shown, ()),
+                moments=inside.get(group.shown, Found()).moments,
             )
             for group in groups
             if (row := rows.get(group.shown)) is not None and row.paths
@@ -277,15 +277,6 @@ class _Cut:
 
 def _note(ranked: _Ranked) -> str | None:
     return None if ranked.confident else GUESSED if ranked.best_first else NO_MATCH
-
-
-def _clues(found: Sequence[Speech]) -> dict[int, tuple[Clue, ...]]:
-    """By media id, of all alternatives."""
-    clues: dict[int, tuple[Clue, ...]] = {}
-    for one in found:
-        for media_id, spoken in one.clues.items():
-            clues[media_id] = clues.get(media_id, ()) + spoken
-    return clues
 
 
 def _sorted(groups: list[Group], known: Mapping[int, Brief], sort: str) -> list[Group]:

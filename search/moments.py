@@ -85,7 +85,7 @@ def answer_moments(
 ) -> tuple[ResultMoment, ...]:
     """The best moments of one file, best first.
 
-    `sights` are those moments (by ordinal) that have something to do with what is asked for, `clues` what is said and
+    `sights` are those moments (by ordinal) that look like what is asked for (`near_the_best`), `clues` what is said and
     done. Where filters ask for spans (`required`), those alone are answers, to the second, and the rest only orders
     them. Otherwise neighbouring moments that look alike are one, and a clue joins the moment that it is heard in.
     """
@@ -119,15 +119,19 @@ def scaled(moments: Sequence[ResultMoment], score: float) -> tuple[ResultMoment,
     return tuple(replace(one, score=round(score * one.score / best, 4) if best else 0.0) for one in moments)
 
 
-def _seen(moments: Mapping[int, Segment], sights: Mapping[int, Sight]) -> list[_Span]:
-    """The moments that are near enough to the best one, in their order."""
+def near_the_best(sights: Mapping[int, Sight]) -> dict[int, Sight]:
+    """Those of a file's moments that are near enough to the best one; none if that is not near at all."""
     best = max((sight.strength for sight in sights.values()), default=0.0)
-    if best <= 0:
-        return []
+    return {at: sight for at, sight in sights.items() if sight.strength >= MOMENT_SHARE * best > 0}
+
+
+def _seen(moments: Mapping[int, Segment], sights: Mapping[int, Sight]) -> list[_Span]:
+    """The moments in their order."""
+    best = max((sight.strength for sight in sights.values()), default=0.0)
     return [
         _Span(moments[at].start or 0.0, moments[at].end or 0.0, at, {"seen": sight.strength / best}, sight.reasons)
         for at, sight in sorted(sights.items())
-        if at in moments and sight.strength >= MOMENT_SHARE * best
+        if at in moments
     ]
 
 

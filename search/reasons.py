@@ -24,11 +24,11 @@ _REPEATED = frozenset({"tag", "path", "words", "type", "said", "action", "has"})
 """Filters that are repeated as a reason, where no fact says more."""
 
 
-def explain(row: PhotoRow, evidence: Evidence | None, query: Query, *, moment: int | None = None) -> tuple[str, ...]:
-    """The reasons, most telling first. At least one. `moment`: the one of a video that looks most like it."""
+def explain(row: PhotoRow, evidence: Evidence | None, query: Query, *, looks: str | None = None) -> tuple[str, ...]:
+    """The reasons, most telling first. At least one. `looks`: what the best moment was taken for."""
     reasons = list(evidence.reasons) if evidence else []
     if evidence is not None and evidence.similarity > 0:
-        if looks := likeness(row.tags, moment or 0) or likeness(row.tags, 0):
+        if looks := looks or likeness(row.tags, 0):
             reasons.append(looks)
         elif not reasons:
             reasons.append(f"near in meaning ({evidence.similarity:.2f})")

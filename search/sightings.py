@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.records import Event, Kind, Segment, Tag
-from search import amounts
+from indexer.records import Event, Kind
+from search.asked_spans import EVENT, Inside, names_asked_for, positive, spans_asked_for, spans_tagged
 from search.calibration import Calibration
-from search.catalog import Catalog, PhotoRow
-from search.conditions import AnyOf, Condition
+from search.catalog import Catalog, PhotoRow, TagMatch
 from search.evidence import PIXEL_BONUS, TAG_BONUS, Gatherer, Sought
-from search.moments import Clue, ResultMoment, Sight, answer_moments, scaled
+from search.moments import Clue, ResultMoment, Sight, answer_moments, near_the_best, scaled
 from search.query import Query
 from search.reasons import event_reason, likeness, tag_reason
-from search.speech import phrase_clues
 
 MOST_JUDGED = 500
 """Of one file, the moments that are each judged against a background: those with the best cosine."""
-_EVENT = "event"
-_TAG = "tag"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +35,16 @@ class Question:
     """Media ids."""
     said: Mapping[int, tuple[Clue, ...]]
     """What of the free text is said, by media id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of one file answers."""
+
+    moments: tuple[ResultMoment, ...] = ()
+    """Best first."""
+    looks: str | None = None
+    """What the best of them was taken for, as a reason."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,32 +72,61 @@ class MomentFinder:
     def _calibration(self) -> Calibration:
         return self._gather.calibration
 
-    def of(
-        self, rows: Sequence[PhotoRow], question: Question, scores: Mapping[int, float]
-    ) -> dict[int, tuple[ResultMoment, ...]]:
-        """The moments of each of these media that answer; photos have none. `scores`: what each media was given."""
+    def of(self, rows: Sequence[PhotoRow], question: Question, scores: Mapping[int, float]) -> dict[int, Found]:
+        """What of each of these media answers; of photos nothing, for they answer as a whole.
+
+        `rows` need not know what is inside; `scores` is what each media was given.
+        """
         rows = [row for row in rows if row.kind != Kind.PHOTO]
-        looking = [row.media_id for row in rows if row.kind == Kind.VIDEO and row.media_id in question.looks]
-        vectors = self._vectors(looking)
-        likes = [self._gather.examples(example) for example in question.examples] if vectors else []
+        filters = {condition.name for condition in positive(question.query)}
+        if not rows or not (question.sought or question.examples or filters & {"said", "action", "tag"}):
+            return {}
+        likes = [self._gather.examples(example) for example in question.examples]
         found: dict[int, tuple[ResultMoment, ...]] = {}
-        for row in rows:
-            own = vectors.get(row.media_id)
-            sights = self._sights(row, own, question.sought, likes) if row.media_id in question.looks else {}
-            clues = [*question.said.get(row.media_id, ()), *_happening(row.events, question.sought)]
-            required = list(_asked_for(row, question.query))
-            tagged = list(_tagged(row, question.query))
+        seen: set[tuple[int, int]] = set()
+        for inside, vectors in self._insides(rows, question, filters):
+            media_id = inside.row.media_id
+            sights = self._sights(inside.tags, vectors, question.sought, likes) if media_id in question.looks else {}
+            clues = [*question.said.get(media_id, ()), *_happening(inside.events, question.sought)]
+            required = list(spans_asked_for(inside, question.query))
+            tagged = list(spans_tagged(inside, question.query))
             if not required and not question.sought and not question.examples:
                 required, tagged = tagged, []
             moments = answer_moments(
-                row.segments,
+                inside.segments,
                 sights,
                 [*clues, *(tagged if required else ())],
                 required=required,
-                alike=functools.partial(self._alike, own),
+                alike=functools.partial(self._alike, vectors),
             )
-            found[row.media_id] = scaled(moments, scores[row.media_id])
-        return found
+            found[media_id] = scaled(moments, scores[media_id])
+            seen |= {(media_id, one.ordinal) for one in moments if one.ordinal is not None and one.ordinal in sights}
+        tags = self._catalog.tags_of_moments(seen) if seen else {}
+        looks = {moment: likeness(of_it, moment[1]) for moment, of_it in tags.items()}
+        return {media_id: _with_looks(media_id, moments, looks) for media_id, moments in found.items()}
+
+    def _insides(
+        self, rows: Sequence[PhotoRow], question: Question, filters: Collection[str]
+    ) -> Iterator[tuple[Inside, _Vectors | None]]:
+        """What is inside these files, as far as the question has to do with it."""
+        ids = [row.media_id for row in rows]
+        spoken_of = {name for one in question.sought for name in (*one.wording.names, *one.wording.pixel_tags)}
+        names = spoken_of | {name for row in rows for name in names_asked_for(row.tags, question.query)}
+        tags: defaultdict[int, list[TagMatch]] = defaultdict(list)
+        for match in self._catalog.moment_tags_among(names, ids) if names else ():
+            tags[match.media_id].append(match)
+        events: defaultdict[int, Sequence[Event]] = defaultdict(tuple)
+        if "action" in filters:
+            events |= self._catalog.events_of(ids)
+        else:
+            for one in self._catalog.events_among(spoken_of, ids) if spoken_of else ():
+                events[one.media_id] = (*events[one.media_id], one.event)
+        segments = self._catalog.segments_of(ids)
+        transcripts = self._catalog.transcripts_of(ids) if "said" in filters else {}
+        vectors = self._vectors([row.media_id for row in rows if row.media_id in question.looks])
+        for row in rows:
+            at = row.media_id
+            yield Inside(row, segments.get(at, ()), tags[at], events[at], transcripts.get(at)), vectors.get(at)
 
     def _vectors(self, media_ids: Sequence[int]) -> dict[int, _Vectors]:
         if not media_ids:
@@ -112,10 +146,14 @@ class MomentFinder:
         return float(one @ other) >= self._calibration.same_picture
 
     def _sights(
-        self, row: PhotoRow, vectors: _Vectors | None, sought: Sequence[Sought], likes: Sequence[NDArray[np.float32]]
+        self,
+        tags: Sequence[TagMatch],
+        vectors: _Vectors | None,
+        sought: Sequence[Sought],
+        likes: Sequence[NDArray[np.float32]],
     ) -> dict[int, Sight]:
-        """What each moment shows of what is asked for; of alternatives the best counts."""
-        alternatives = [self._by_text(row.tags, vectors, one) for one in sought]
+        """The moments that show what is asked for; of alternatives the best counts."""
+        alternatives = [self._by_text(tags, vectors, one) for one in sought]
         if vectors is not None:
             alternatives += (_by_example(vectors, like) for like in likes if len(like))
         best: dict[int, Sight] = {}
@@ -123,13 +161,9 @@ class MomentFinder:
             for ordinal, sight in sights.items():
                 if ordinal not in best or sight.strength > best[ordinal].strength:
                     best[ordinal] = sight
-        looks = {ordinal: likeness(row.tags, ordinal) for ordinal in best}
-        return {
-            ordinal: Sight(sight.strength, tuple(filter(None, (*sight.reasons, looks[ordinal]))))
-            for ordinal, sight in best.items()
-        }
+        return near_the_best(best)
 
-    def _by_text(self, tags: Sequence[Tag], vectors: _Vectors | None, sought: Sought) -> dict[int, Sight]:
+    def _by_text(self, tags: Sequence[TagMatch], vectors: _Vectors | None, sought: Sought) -> dict[int, Sight]:
         strengths: defaultdict[int, float] = defaultdict(float)
         if vectors is not None and sought.vector is not None:
             each = self._calibration.against == "photo"
@@ -138,16 +172,25 @@ class MomentFinder:
             ordinals = vectors.ordinals
             strengths |= {ordinals[at]: score for at, score in zip(nearest.tolist(), scores.tolist(), strict=True)}
         reasons: defaultdict[int, list[str]] = defaultdict(list)
-        wording = sought.wording
+        names, pixel_tags = frozenset(sought.wording.names), frozenset(sought.wording.pixel_tags)
         for tag in tags:
-            if tag.segment and tag.name in wording.names:
+            if tag.name in names:
                 strengths[tag.segment] += TAG_BONUS * tag.confidence
-            elif tag.segment and tag.name in wording.pixel_tags:
+            elif tag.name in pixel_tags:
                 strengths[tag.segment] += PIXEL_BONUS
             else:
                 continue
             reasons[tag.segment].append(tag_reason(tag.name, tag.count))
-        return {at: Sight(strength, tuple(reasons[at])) for at, strength in strengths.items() if at}
+        return {at: Sight(strength, tuple(reasons.get(at, ()))) for at, strength in strengths.items() if at}
+
+
+def _with_looks(media_id: int, moments: Sequence[ResultMoment], looks: Mapping[tuple[int, int], str | None]) -> Found:
+    """The moments with what each of them was taken for as its last reason."""
+    named = [looks.get((media_id, one.ordinal or 0)) for one in moments]
+    complete = (
+        replace(one, reasons=(*one.reasons, look)) if look else one for one, look in zip(moments, named, strict=True)
+    )
+    return Found(tuple(complete), next(iter(named), None))
 
 
 def _by_example(vectors: _Vectors, like: NDArray[np.float32]) -> dict[int, Sight]:
@@ -159,73 +202,7 @@ def _happening(events: Iterable[Event], sought: Sequence[Sought]) -> list[Clue]:
     """What happens in a file and a text names."""
     names = {name for one in sought for name in one.wording.names}
     return [
-        Clue(one.start, one.end, one.confidence, event_reason(one), _EVENT)
+        Clue(one.start, one.end, one.confidence, event_reason(one), EVENT)
         for one in events
         if one.label in names and one.kind != "track"
     ]
-
-
-def _asked_for(row: PhotoRow, query: Query) -> Iterable[Clue]:
-    """The spans that the filters `said:` and `action:` ask for."""
-    for condition in _conditions(query):
-        texts = condition.value.texts if isinstance(condition.value, AnyOf) else ()
-        if condition.name == "said" and row.transcript is not None:
-            yield from phrase_clues(row.transcript, texts)
-        elif condition.name == "action":
-            patterns = [_pattern(text) for text in texts]
-            for event in row.events:
-                if event.kind == "action" and any(one.search(event.label) for one in patterns):
-                    yield Clue(event.start, event.end, event.confidence, event_reason(event), _EVENT)
-            named = [
-                tag for tag in row.tags if tag.source == "action" and any(one.search(tag.name) for one in patterns)
-            ]
-            yield from _spans_of(row, named)
-
-
-def _tagged(row: PhotoRow, query: Query) -> Iterable[Clue]:
-    """The moments that have a tag which the filter `tag:` asks for."""
-    for condition in _conditions(query):
-        texts = condition.value.texts if condition.name == "tag" and isinstance(condition.value, AnyOf) else ()
-        for text in texts:
-            yield from _spans_of(row, [tag for tag in row.tags if _has_name(tag, text)])
-
-
-def _has_name(tag: Tag, text: str) -> bool:
-    if "*" in text:
-        return re.fullmatch(".*".join(map(re.escape, text.split("*"))), tag.name) is not None
-    if tag.name in amounts.forms(text):
-        return True
-    amount = amounts.split(text)
-    return amount is not None and tag.name in amounts.forms(amount[1]) and (tag.count or 0) >= amount[0]
-
-
-def _spans_of(row: PhotoRow, tags: Iterable[Tag]) -> Iterable[Clue]:
-    """The moments of tags; of moments that follow each other one span."""
-    segments = {one.ordinal: one for one in row.segments}
-    by_name: defaultdict[str, dict[int, Tag]] = defaultdict(dict)
-    for tag in tags:
-        if tag.segment in segments and tag.segment:
-            by_name[tag.name].setdefault(tag.segment, tag)
-    for having in by_name.values():
-        run: list[Tag] = []
-        for _, tag in sorted(having.items()):
-            if run and tag.segment != run[-1].segment + 1:
-                yield _run(segments, run)
-                run = []
-            run.append(tag)
-        yield _run(segments, run)
-
-
-def _run(segments: Mapping[int, Segment], run: Sequence[Tag]) -> Clue:
-    best = max(run, key=lambda tag: tag.confidence)
-    start, end = segments[run[0].segment].start, segments[run[-1].segment].end
-    return Clue(start or 0.0, end or 0.0, best.confidence, tag_reason(best.name, best.count), _TAG)
-
-
-def _conditions(query: Query) -> Iterable[Condition]:
-    return (condition for group in query.groups for condition in group if not condition.negated)
-
-
-def _pattern(name: str) -> re.Pattern[str]:
-    """Words of an action's name, in their order; * stands for anything (see `filters.action_pattern`)."""
-    return re.compile(rf"(?<!\S){'.*'.join(map(re.escape, name.split('*')))}(?!\S)")

@@ -60,6 +60,15 @@ def by_speech(catalog: Catalog, wording: Wording, where: Clause, depth: int) -> 
     return Speech(best, {media_id: tuple(found) for media_id, found in clues.items()})
 
 
+def all_clues(found: Sequence[Speech]) -> dict[int, tuple[Clue, ...]]:
+    """By media id, of all alternatives."""
+    clues: dict[int, tuple[Clue, ...]] = {}
+    for one in found:
+        for media_id, spoken in one.clues.items():
+            clues[media_id] = clues.get(media_id, ()) + spoken
+    return clues
+
+
 @dataclass(frozen=True, slots=True)
 class _Passage:
     media_id: int
@@ -104,16 +113,20 @@ def phrase_clues(transcript: Transcript, phrases: Sequence[str]) -> list[Clue]:
     spoken = list(_spoken(transcript))
     stems = [one.stem for one in spoken]
     clues: list[Clue] = []
-    for phrase in phrases:
-        wanted = [stem(word) for word in tokens(phrase)]
-        for at in range(len(stems) - len(wanted) + 1):
+    for wanted in ([stem(word) for word in tokens(phrase)] for phrase in phrases):
+        for at in _places(stems, wanted):
             run = spoken[at : at + len(wanted)]
-            pauses = (after.start - before.end for before, after in itertools.pairwise(run))
-            if stems[at : at + len(wanted)] == wanted and all(pause <= PAUSE_SECONDS for pause in pauses):
+            if all(after.start - before.end <= PAUSE_SECONDS for before, after in itertools.pairwise(run)):
                 utterances = dict.fromkeys(one.utterance for one in run)
                 text = " ".join(transcript.utterances[number].text.strip() for number in utterances)
                 clues.append(Clue(run[0].start, run[-1].end, 1.0, said_reason(text), SPEECH))
     return sorted(clues, key=lambda clue: (clue.start, clue.end))
+
+
+def _places(stems: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where a run of words begins."""
+    first = (at for at, one in enumerate(stems) if one == wanted[0])
+    return [at for at in first if stems[at : at + len(wanted)] == wanted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +140,14 @@ class _Spoken:
 def _spoken(transcript: Transcript) -> list[_Spoken]:
     """Every word in order. One heard word may hold several ("twenty-one"): each has its time."""
     spoken: list[_Spoken] = []
+    stems: dict[str, str] = {}  # of a long talk's words most are said often
     for number, utterance in enumerate(transcript.utterances):
         timed = [(word.text, word.start, word.end) for word in utterance.words]
         for text, start, end in timed or [(utterance.text, utterance.start, utterance.end)]:
-            spoken += (_Spoken(stem(part), start, end, number) for part in tokens(text))
+            for part in tokens(text):
+                if part not in stems:
+                    stems[part] = stem(part)
+                spoken.append(_Spoken(stems[part], start, end, number))
     return spoken
 
 

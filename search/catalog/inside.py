@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from indexer.records import Event, Kind, Place, Segment, Transcript, Utterance, Word
+from indexer.records import Event, Kind, Place, Segment, Tag, Transcript, Utterance, Word
 from search.catalog.rows import EventMatch
 from search.catalog.sql import IN_IDS, IN_USE, id_list, marks
 
@@ -32,6 +32,23 @@ def segments_of(
     ):
         found[media_id].append(Segment(*values))
     return {media_id: tuple(segments) for media_id, segments in found.items()}
+
+
+def tags_of_moments(
+    db: sqlite3.Connection, moments: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], tuple[Tag, ...]]:
+    """The tags of some moments; see `Catalog.tags_of_moments`."""
+    found: defaultdict[tuple[int, int], list[Tag]] = defaultdict(list)
+    for media_id, *values in db.execute(
+        "SELECT segment.media_id, one.name, one.confidence, one.source, segment.ordinal, one.count"
+        " FROM json_each(?) AS asked CROSS JOIN segment ON segment.media_id = asked.value ->> 0"
+        " AND segment.ordinal = asked.value ->> 1 CROSS JOIN moment_tag AS one ON one.segment_id = segment.id"
+        " ORDER BY one.confidence DESC, one.name",
+        (json.dumps(list(moments)),),
+    ):
+        tag = Tag(*values)
+        found[media_id, tag.segment].append(tag)
+    return {moment: tuple(tags) for moment, tags in found.items()}
 
 
 def events_of(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, tuple[Event, ...]]:

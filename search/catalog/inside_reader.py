@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from indexer.records import Segment
+from indexer.records import Event, Segment, Tag, Transcript
 from search.catalog import candidates, inside, spoken
 from search.catalog.database import Database
 from search.catalog.rows import EventMatch, SpokenMatch, TagMatch
@@ -20,6 +20,22 @@ class InsideReader:
         described are left out."""
         with self._database.read() as db:
             return inside.segments_of(db, media_ids)
+
+    def tags_of_moments(self, moments: Collection[tuple[int, int]]) -> dict[tuple[int, int], tuple[Tag, ...]]:
+        """The tags of these moments, each (media id, ordinal), surest first; moments without any are left out."""
+        with self._database.read() as db:
+            return inside.tags_of_moments(db, moments)
+
+    def events_of(self, media_ids: Collection[int]) -> dict[int, tuple[Event, ...]]:
+        """What happens in each of these media, in order of its start, as the plan in use finds it."""
+        with self._database.read() as db:
+            return inside.events_of(db, media_ids)
+
+    def transcripts_of(self, media_ids: Collection[int]) -> dict[int, Transcript]:
+        """What is said in each of these media, as the plan in use has heard it; media it has not listened to are left
+        out."""
+        with self._database.read() as db:
+            return inside.transcripts_of(db, media_ids)
 
     def moment_tags_among(self, names: Collection[str], media_ids: Collection[int]) -> list[TagMatch]:
         """Which moments of these media have which of these tags: all of them, by media and moment, the surest of any
