@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from config.errors import ModelError
 from indexer.models.pretrained import CONFIG, read_settings
 from indexer.models.resources import Resources
-from indexer.models.speech import is_speech, utterance_of, word_of
+from indexer.models.speech import is_speech, utterance_of
 from indexer.models.voice import RATE
-from indexer.records import Transcript, Utterance
+from indexer.records import Transcript, Utterance, Word
 from indexer.stage import Stretch
 
 WEIGHTS = "model.safetensors"
@@ -100,12 +100,12 @@ class OpenAiWhisper:
             offset = stretch.start / RATE
             for segment in found["segments"]:
                 words = [
-                    word_of(word["word"], offset + word["start"], offset + word["end"], word["probability"])
+                    Word(word["word"], offset + word["start"], offset + word["end"], word["probability"])
                     for word in segment["words"]
                 ]
                 measures = segment["no_speech_prob"], segment["avg_logprob"], segment["compression_ratio"]
                 if words and is_speech(*measures):
-                    utterances.append(utterance_of(segment["text"], segment["avg_logprob"], words))
+                    utterances.append(utterance_of(words))
         # It names the language it heard, not how sure it is.
         return Transcript(language or "en", 1.0, tuple(utterances))
 

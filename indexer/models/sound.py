@@ -60,7 +60,7 @@ class SoundEvents:
 
 
 def silences(sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Iterator[Stretch]:
-    """Where a sound (N,) of 16 kHz stays below -60 dB of full scale for two seconds, or at an end, and nobody speaks."""
+    """Where nobody speaks and a sound (N,) of 16 kHz stays below -60 dB of full scale, for two seconds or at an end."""
     blocks = np.pad(sound, (0, -len(sound) % _BLOCK)).reshape(-1, _BLOCK)
     silent = np.square(blocks).mean(axis=1) < _SILENT**2
     for said in speech:

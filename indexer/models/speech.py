@@ -33,6 +33,8 @@ _MARGIN = 0.2
 """Seconds."""
 _ASIDE = 0.5
 """Seconds by which a pause may push a word aside."""
+_STOPS = (".", "?", "!", "\u3002", "\uff1f", "\uff01")
+"""What ends a sentence, the full width forms of Chinese and Japanese included."""
 NOTHING = Transcript(None, 0.0, ())
 
 _NO_SPEECH, _LOG_PROBABILITY, _COMPRESSION = 0.6, -1.0, 2.4
@@ -50,7 +52,10 @@ class Recogniser(Protocol):
     """Stretches that are decoded together."""
 
     def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
-        """What is said in each stretch of a sound; there is at least one. Times are of the whole sound."""
+        """What is said in each stretch of a sound; there is at least one. Times are of the whole sound.
+
+        Words come with the space before them.
+        """
 
 
 class SpeechStage:
@@ -79,7 +84,7 @@ class SpeechStage:
         if not speech:
             return Heard(transcript=NOTHING)
         found = self._recogniser.hear(sound, joined(speech, len(sound)))
-        said = tuple(_in_place(found.utterances, speech))
+        said = tuple(part for one in _in_place(found.utterances, speech) for part in _sentences(one))
         return Heard(transcript=replace(found, utterances=said) if said else NOTHING)
 
 
@@ -149,6 +154,19 @@ def _fitting(group: list[Stretch]) -> list[list[Stretch]]:
 
     cut = max(range(1, len(group)), key=worth)
     return [*_fitting(group[:cut]), *_fitting(group[cut:])]
+
+
+def _sentences(said: Utterance) -> Iterator[Utterance]:
+    """What was said in a stretch, cut where sentences end and where there is a pause; its words without spaces."""
+    parts: list[list[Word]] = []
+    for word in said.words:
+        before = parts[-1][-1] if parts else None
+        if before is None or before.text.endswith(_STOPS) or word.start - before.end >= _JOINED:
+            parts.append([])
+        parts[-1].append(word)
+    for part in parts:
+        sentence = utterance_of(part)
+        yield replace(sentence, words=tuple(replace(word, text=word.text.strip()) for word in sentence.words))
 
 
 def _in_place(utterances: Sequence[Utterance], speech: Sequence[Stretch]) -> Iterator[Utterance]:
@@ -226,16 +244,13 @@ class FasterWhisper:
             beam_size=5,
             batch_size=self.batch_size,
             word_timestamps=True,
-            without_timestamps=False,
+            # With timestamps, the pipeline drops what Whisper says after the last of them.
+            without_timestamps=True,
         )
         utterances = tuple(
-            utterance_of(
-                segment.text,
-                segment.avg_logprob,
-                [word_of(word.word, word.start, word.end, word.probability) for word in segment.words or ()],
-            )
+            utterance_of([Word(word.word, word.start, word.end, word.probability) for word in segment.words])
             for segment in segments
-            if is_speech(segment.no_speech_prob, segment.avg_logprob, segment.compression_ratio) and segment.words
+            if segment.words and is_speech(segment.no_speech_prob, segment.avg_logprob, segment.compression_ratio)
         )
         return Transcript(info.language, float(info.language_probability), utterances)
 
@@ -246,12 +261,12 @@ def is_speech(no_speech: float, log_probability: float, compression: float) -> b
     return not silent and compression <= _COMPRESSION
 
 
-def word_of(text: str, start: float, end: float, probability: float) -> Word:
-    """A word in plain numbers: the engines give NumPy's."""
-    return Word(text.strip(), float(start), float(end), float(probability))
-
-
-def utterance_of(text: str, log_probability: float, words: Sequence[Word]) -> Utterance:
-    """A segment of at least one word; `log_probability` is the mean over its tokens."""
-    confidence = min(1.0, math.exp(log_probability))
-    return Utterance(text.strip(), words[0].start, words[-1].end, confidence, tuple(words))
+def utterance_of(words: Sequence[Word]) -> Utterance:
+    """At least one word, each with the space before it, if its language has any, as an utterance."""
+    surely = [max(float(word.confidence), 1e-9) for word in words]
+    confidence = min(1.0, math.exp(sum(map(math.log, surely)) / len(surely)))
+    # The engines give NumPy's numbers.
+    plain = tuple(
+        replace(word, start=float(word.start), end=float(word.end), confidence=float(word.confidence)) for word in words
+    )
+    return Utterance("".join(word.text for word in words).strip(), plain[0].start, plain[-1].end, confidence, plain)

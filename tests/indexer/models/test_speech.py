@@ -64,6 +64,22 @@ def test_sentences_come_in_order_with_their_words_and_how_sure_they_are(heard: T
     assert all(said.end - said.start < 6 for said in heard.utterances), "times were stretched over the pause"
 
 
+def test_of_a_long_stretch_nothing_is_left_out(whisper: SpeechStage) -> None:
+    """Whisper hears these twelve sentences as two stretches, and said only five of the first six with time marks."""
+    texts = (
+        f"{FIRST}; {SECOND}; the dog is running in the garden; my brother is reading a book; the train is leaving the "
+        "city; grandmother bought a red dress last week; please close the window before it rains; nobody knows where "
+        "the keys are; the boat sails over the wide lake; tomorrow we will visit the museum; her birthday party "
+        "starts at seven; two horses stand behind the old house"
+    ).split("; ")
+    said = sentences(texts, [0.7] * 12)
+    found = transcribed(whisper, np.concatenate([noise(10), said.sound]))
+    assert [one.start for one in found.utterances] == pytest.approx([10 + start for start in said.starts], abs=0.3)
+    assert [one.end for one in found.utterances] == pytest.approx([10 + end for end in said.ends], abs=0.3)
+    spoken_words = sum(len(text.split()) for text in texts)
+    assert sum(len(one.words) for one in found.utterances) == pytest.approx(spoken_words, abs=2)
+
+
 @pytest.mark.parametrize(
     "sound",
     [silence(40), chords(20), noise(20), noise(20, slope=1), silence(0), silence(0.01)],
