@@ -25,7 +25,7 @@ from indexer.photo_work import Task, revision_of
 from indexer.pictures import Pictures
 from indexer.records import Analysis, Failure, Kind, MediaInfo, Segment, Stage, Tag
 from indexer.seeing import Sampling, Seer
-from indexer.seen import Seen, added, with_whole
+from indexer.seen import Seen, added, most_sure
 from indexer.stage import SoundStage
 from indexer.stage_set import WITHOUT_NETWORK, Owed, StageSet
 from indexer.stages import STAGES, applies
@@ -174,7 +174,7 @@ class LongWork:
         aesthetic: dict[str, float] = {}
         for name in done:
             found = [(ordinal, one.findings[name]) for (ordinal, _), one in zip(task.vectors, looked, strict=True)]
-            tags[name] = with_whole([replace(tag, segment=ordinal) for ordinal, one in found for tag in one.tags])
+            tags[name] = most_sure([replace(tag, segment=ordinal) for ordinal, one in found for tag in one.tags])
             scores = [one.aesthetic for _, one in found if one.aesthetic is not None]
             aesthetic |= {name: max(scores)} if scores else {}
         return Analysis(

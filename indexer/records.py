@@ -271,7 +271,7 @@ class Utterance:
     """Seconds from the beginning of the sound."""
     end: float
     confidence: float
-    """0 to 1: the geometric mean over its tokens."""
+    """0 to 1: the geometric mean over its words."""
     words: tuple[Word, ...]
 
 
@@ -298,7 +298,7 @@ class Analysis:
     segments: tuple[Segment, ...] = (WHOLE,)
     """All that there are, if "describe" ran; else they are known, and what is said here about them is passed over."""
     tags: dict[str, tuple[Tag, ...]] = dataclasses.field(default_factory=dict)
-    """By the stage that found them."""
+    """By the stage that found them; what a moment has, the whole has too, said or not."""
     detections: dict[str, tuple[Detection, ...]] = dataclasses.field(default_factory=dict)
     aesthetic: dict[str, float] = dataclasses.field(default_factory=dict)
     """How pleasing a picture it is, 0 to 1, by the stage that judged: two do while a profile is changed."""

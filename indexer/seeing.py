@@ -120,12 +120,10 @@ class Seer:
             ordinal += 1
             self._begin(moment, ordinal, chunk)
             if chunk.seconds >= CHUNK_SECONDS:
-                # Frames of the next moment are on their way already: they belong to the next chunk.
-                following = {at: chunk.sampled.pop(at) for at in list(chunk.sampled) if at >= mark.time}
                 page = self._finish(chunk, mark)
                 notes.add(len(pages), msgspec.msgpack.encode(page))
                 pages.append(page)
-                chunk = _Chunk(time.perf_counter(), sampled=following)
+                chunk = _Chunk(time.perf_counter())
         pages.append(self._finish(chunk, mark))
         seen = summed_up(pages)
         self._keep_pictures(seen)

@@ -18,7 +18,7 @@ from indexer.stage import Findings
 from indexer.tracking import follow
 
 MOST_TAGS = 50
-"""Of the whole, by each stage: the surest ones. An hour of video shows a little of everything."""
+"""Names that each stage gives a video: an hour of it shows a little of everything."""
 
 
 class PackedLook(msgspec.Struct, frozen=True):
@@ -146,7 +146,7 @@ def summed_up(pages: Sequence[Page]) -> Seen:
     return Seen(
         segments=(whole, *segments),
         pixels=moments[cover - 1].stats if cover else None,
-        tags={name: with_whole(found) for name, found in tags.items()},
+        tags={name: most_sure(found) for name, found in tags.items()},
         detections={name: tuple(found) for name, found in detections.items()},
         aesthetic=aesthetic,
         embeddings={name: tuple(found) for name, found in embeddings.items()},
@@ -158,11 +158,10 @@ def summed_up(pages: Sequence[Page]) -> Seen:
     )
 
 
-def with_whole(of_moments: Sequence[Tag]) -> tuple[Tag, ...]:
-    """Tags of moments, and in front those of the whole: the surest ones. Of the moments none but these are kept."""
-    whole = surest(of_moments)[:MOST_TAGS]
-    names = {tag.name for tag in whole}
-    return (*(replace(tag, segment=0) for tag in whole), *(tag for tag in of_moments if tag.name in names))
+def most_sure(tags: Sequence[Tag]) -> tuple[Tag, ...]:
+    """Tags of moments, without names that are less sure than so many others."""
+    names = {tag.name for tag in surest(tags)[:MOST_TAGS]}
+    return tuple(tag for tag in tags if tag.name in names)
 
 
 def surest(tags: Iterable[Tag]) -> tuple[Tag, ...]:

@@ -39,13 +39,15 @@ def film(
     size: tuple[int, int] = (480, 270),
     fps: int = 15,
     silent: bool = False,
+    seconds: float | None = None,
     **options: Any,
 ) -> Path:
     """A film of views with hard cuts, sentences that are said from given seconds on, and music in given spans.
 
-    `silent`: without a sound track. `options`: further ones of `write_clip`.
+    `silent`: without a sound track. `seconds`: of the sound, if it is not as long as the views. `options`: further ones
+    of `write_clip`.
     """
-    seconds = sum(view.seconds for view in views)
+    seconds = seconds or sum(view.seconds for view in views)
     sound = None if silent else soundtrack(seconds, says, plays)
     return write_clip(path, _pictures(views, size, fps), fps=fps, sound=sound, rate=RATE, **options)
 

@@ -15,11 +15,16 @@ OF_MEDIA = "IN (SELECT id FROM segment WHERE media_id = ?)"
 """Membership in the segments of one media file, however many there are."""
 
 
-def write_segments(db: sqlite3.Connection, media_id: int, segments: Sequence[Segment]) -> None:
+def write_segments(db: sqlite3.Connection, media_id: int, segments: Sequence[Segment]) -> bool:
     """Make these the segments of a media file. What hangs on one that was there and still is stays; what hangs on one
-    that is gone goes with it. Raises ValueError."""
+    that is gone goes with it. True if moments that were there are others now. Raises ValueError."""
     if [segment.ordinal for segment in segments] != list(range(len(segments))) or not segments:
         raise ValueError("its moments are not numbered one after the other")
+    before = db.execute(
+        "SELECT ordinal, start_seconds, end_seconds, keyframe_seconds FROM segment"
+        " WHERE media_id = ? AND ordinal > 0 ORDER BY ordinal",
+        (media_id,),
+    ).fetchall()
     db.execute("DELETE FROM segment WHERE media_id = ? AND ordinal >= ?", (media_id, len(segments)))
     db.executemany(
         "INSERT INTO segment (media_id, ordinal, start_seconds, end_seconds, keyframe_seconds, quality, shot)"
@@ -28,6 +33,7 @@ def write_segments(db: sqlite3.Connection, media_id: int, segments: Sequence[Seg
         " keyframe_seconds = excluded.keyframe_seconds, quality = excluded.quality, shot = excluded.shot",
         [(media_id, one.ordinal, one.start, one.end, one.keyframe, one.quality, one.shot) for one in segments],
     )
+    return bool(before) and before != [(one.ordinal, one.start, one.end, one.keyframe) for one in segments[1:]]
 
 
 def segment_ids(db: sqlite3.Connection, media_id: int) -> dict[int, int]:

@@ -57,6 +57,15 @@ def reopen(db: sqlite3.Connection, media_id: int, stage: str, now: float) -> Non
     )
 
 
+def reopen_looks(db: sqlite3.Connection, media_id: int, but: Collection[str], now: float) -> None:
+    """Have all stages but these look again at a video that is cut into other moments than before: after a change of
+    the settings, what they said hangs on moments that are no more."""
+    done = db.execute("SELECT stage FROM job WHERE media_id = ? AND state = 'done'", (media_id,)).fetchall()
+    for (stage,) in done:
+        if stage not in but and {Kind.PHOTO, Kind.VIDEO} <= kinds_of(stage):
+            reopen(db, media_id, stage, now)
+
+
 def ensure(db: sqlite3.Connection, stages: Mapping[str, int], now: float) -> int:
     """Give every media a job per stage at the current revision; see `Catalog.ensure_jobs`."""
     opened = open_all(db, stages, now)

@@ -86,8 +86,8 @@ def _store_one(db: sqlite3.Connection, analysis: Analysis, kind: Kind, gone: swe
         _update_media(db, media_id, INFO_COLUMNS, _info_values(analysis.info))
     if analysis.pixels is not None:
         _update_media(db, media_id, PIXEL_COLUMNS, [getattr(analysis.pixels, name) for name in PIXEL_COLUMNS])
-    if Stage.DESCRIBE in stages:
-        inside_writes.write_segments(db, media_id, analysis.segments)
+    if Stage.DESCRIBE in stages and inside_writes.write_segments(db, media_id, analysis.segments):
+        jobs.reopen_looks(db, media_id, stages, now)
     ids = inside_writes.segment_ids(db, media_id)
     for stage in stages:
         inside_writes.write_tags(db, media_id, ids, stage, analysis.tags.get(stage, ()))

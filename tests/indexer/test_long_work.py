@@ -80,7 +80,6 @@ def test_each_moment_is_known_by_what_it_shows(run: Run, load: Callable[[str], L
     assert "espresso" in tags(2)
     assert "cat" in tags(10)
     assert "motorcycle" in tags(20)
-    assert {"espresso", "cat", "motorcycle"} <= {tag.name for tag in analysis.tags[Stage.CONCEPTS] if tag.segment == 0}
     black = next(moment for moment in moments if moment.start == pytest.approx(15, abs=0.1))
     assert black.keyframe is None
     assert {one.segment for one in analysis.embeddings} == {one.ordinal for one in moments} - {black.ordinal}
@@ -175,7 +174,7 @@ def test_vectors_that_are_stored_are_read_without_the_file(
     analysis = only(run([gone], load))
     assert analysis.stages == {"labels:tiny": 1}
     named = {(tag.segment, tag.name) for tag in analysis.tags["labels:tiny"]}
-    assert named == {(ordinal, f"axis {ordinal}") for ordinal in (1, 2, 5)} | {(0, f"axis {n}") for n in (1, 2, 5)}
+    assert named == {(ordinal, f"axis {ordinal}") for ordinal in (1, 2, 5)}
 
 
 def test_a_broken_video_is_a_failure_with_its_reason(

@@ -102,6 +102,10 @@ def test_fewer_moments_take_what_hung_on_them_along_and_nothing_else(catalog: Ca
     assert {tag.name for tag in row.tags if tag.segment} == {"sea", "hill"}
     assert catalog.vectors_of_media(SPACE, [one]).ordinals.tolist() == [1, 2]
     assert catalog.counts().vectors == {SPACE.name: 2}
+    [again] = catalog.claim(1, slow=True)
+    assert Stage.CONCEPTS in again.stages, "what was seen in other moments must be looked at again"
+    assert not {Stage.DESCRIBE, SPEECH, ACTION} & set(again.stages)
+    catalog.release([one])
 
     catalog.ensure_jobs(STAGES | {Stage.DESCRIBE: 2, Stage.CONCEPTS: 2})
     catalog.claim(1, slow=True)

@@ -85,7 +85,8 @@ def test_a_file_that_proves_to_be_of_another_kind_owes_what_that_kind_owes(catal
     [row] = catalog.photos([mistaken])
     assert (row.kind, row.segments, row.events, row.transcript) == (Kind.PHOTO, (Segment(0),), (), None)
     assert {job.stage for job in row.jobs} == OF_PHOTOS
-    assert stages_of(catalog.claim(10)) == [{"segmentation:sam"}]
+    owed = {"segmentation:sam", Stage.PIXELS, Stage.CONCEPTS}
+    assert stages_of(catalog.claim(10)) == [owed], "what was said of moments says nothing of a photo"
     assert catalog.counts().vectors == {SPACE.name: 0}
 
 
