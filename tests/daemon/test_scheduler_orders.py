@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from daemon.protocol import Assignment, Done
 from daemon.scheduler import Scheduler
-from daemon.supervisor import Death, Result
-from indexer.records import Analysis, Kind, MediaInfo, RuntimeReport
+from indexer.records import RuntimeReport
 from tests.daemon.line import Line
-from tests.daemon.workers import QUICK
-
-INFO = MediaInfo(kind=Kind.PHOTO, format="PNG", width=1, height=1)
-
-
-class ScriptedWorkers:
-    """Workers that do what a test tells them, so that it can look between any two steps."""
-
-    def __init__(self) -> None:
-        self.in_flight: list[int] = []
-        self.capacity = 1
-        self.reports: dict[str, RuntimeReport] = {}
-        self.shares: dict[int, float] = {}
-        self._answer: Result | Death | None = None
-
-    def send(self, order: Assignment) -> None:
-        self.in_flight.append(order.media_id)
-
-    def receive(self, timeout: float) -> Sequence[Result] | Death:
-        del timeout
-        answer, self._answer = self._answer, None
-        if isinstance(answer, Death):
-            self.in_flight.clear()
-            return answer
-        if isinstance(answer, Done):
-            self.in_flight.remove(answer.analysis.media_id)
-            return [answer]
-        return []
-
-    def stop(self) -> None:
-        self.in_flight.clear()
-
-    def finish(self, media_id: int) -> None:
-        """What is answered next."""
-        self._answer = Done(Analysis(media_id=media_id, stages=QUICK, info=INFO))
-
-    def die(self, *begun: int) -> None:
-        """What is answered next."""
-        self._answer = Death("was killed by SIGKILL", begun, tuple(set(self.in_flight) - set(begun)))
+from tests.daemon.workers import ScriptedWorkers
 
 
 @pytest.fixture

@@ -5,22 +5,66 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from daemon.identify import identity_of
-from daemon.protocol import Assignment, Setup
+from daemon.protocol import Assignment, Done, Refused, Setup
 from daemon.scan import look
-from indexer.records import Stage
+from daemon.supervisor import Death, Result
+from indexer.records import Analysis, Failure, Kind, MediaInfo, RuntimeReport, Stage
 from indexer.stages import STAGES
 from search.catalog import Catalog
 from tests.search.library import media
 
 QUICK: dict[str, int] = {stage: STAGES[stage] for stage in (Stage.DESCRIBE, Stage.PIXELS)}
 """What needs no network: the worker answers within a second of its start."""
+
+INFO = MediaInfo(kind=Kind.PHOTO, format="PNG", width=1, height=1)
+
+
+class ScriptedWorkers:
+    """Workers that do what a test tells them, so that it can look between any two steps."""
+
+    def __init__(self) -> None:
+        self.in_flight: list[int] = []
+        self.capacity = 1
+        self.reports: dict[str, RuntimeReport] = {}
+        self.shares: dict[int, float] = {}
+        self._answer: Result | Death | None = None
+
+    def send(self, order: Assignment) -> None:
+        self.in_flight.append(order.media_id)
+
+    def receive(self, timeout: float) -> Sequence[Result] | Death:
+        del timeout
+        answer, self._answer = self._answer, None
+        if isinstance(answer, Death):
+            self.in_flight.clear()
+            return answer
+        if answer is None:
+            return []
+        self.in_flight.remove(answer.analysis.media_id if isinstance(answer, Done) else answer.failure.media_id)
+        return [answer]
+
+    def stop(self) -> None:
+        self.in_flight.clear()
+
+    def finish(self, media_id: int) -> None:
+        """What is answered next."""
+        self._answer = Done(Analysis(media_id=media_id, stages=QUICK, info=INFO))
+
+    def refuse(self, media_id: int, *, permanent: bool) -> None:
+        """What is answered next."""
+        failure = Failure(media_id=media_id, stages=tuple(QUICK), title="No.", remedy="", permanent=permanent)
+        self._answer = Refused(failure)
+
+    def die(self, *begun: int) -> None:
+        """What is answered next."""
+        self._answer = Death("was killed by SIGKILL", begun, tuple(set(self.in_flight) - set(begun)))
 
 
 def worker_setup(folder: Path, model_cache: Path = Path("/nowhere"), **changes: Any) -> Setup:

@@ -1,0 +1,161 @@
+"""Videos and sounds beside photos: neither waits for the other, and what was noted on them goes when they are done."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from daemon.scheduler import BACKOFF_SECONDS, LOOK_SECONDS, MOST_ATTEMPTS, Scheduler
+from indexer import notes
+from indexer.notes import Notes
+from tests.daemon.clip import write_tone
+from tests.daemon.line import Line
+from tests.daemon.workers import ScriptedWorkers
+
+
+@pytest.fixture
+def workers() -> ScriptedWorkers:
+    return ScriptedWorkers()
+
+
+@pytest.fixture
+def scheduler(line: Line, workers: ScriptedWorkers) -> Scheduler:
+    return Scheduler(
+        line.catalog,
+        workers,
+        line.progress,
+        look_ahead=2,
+        stored=lambda: None,
+        ended=functools.partial(notes.forget, line.folder / "notes"),
+        clock=line.clock,
+    )
+
+
+@pytest.fixture
+def sounds(line: Line, tmp_path: Path) -> list[int]:
+    """Three sounds that wait."""
+    return line.add(*(write_tone(tmp_path / f"{number}.wav", number) for number in (1, 2, 3)))
+
+
+def noted(line: Line, media_id: int) -> bool:
+    """Whether there are notes on a file."""
+    [row] = line.catalog.photos([media_id])
+    return row.content_hash in notes.contents(line.folder / "notes")
+
+
+def take_notes(line: Line, media_id: int) -> None:
+    [row] = line.catalog.photos([media_id])
+    Notes(line.folder / "notes", row.content_hash, "stages").add(0, b"the first chunk")
+
+
+def test_photos_do_not_wait_for_sounds_nor_sounds_for_photos(
+    line: Line, photos: list[Path], sounds: list[int], workers: ScriptedWorkers, scheduler: Scheduler
+) -> None:
+    numbers = line.add(*photos)
+    for _ in range(len(photos)):
+        scheduler.step(0)
+        assert len(set(sounds) & set(workers.in_flight)) == 2  # one that is gone through, and one that waits
+        waiting = set(numbers) & set(workers.in_flight)
+        assert waiting
+        workers.finish(min(waiting))
+    scheduler.step(0)
+    assert line.catalog.counts().done == len(photos)
+    [third] = set(sounds) - set(workers.in_flight)
+    workers.finish(sounds[0])
+    scheduler.step(0)
+    scheduler.step(0)
+    assert third in workers.in_flight
+
+
+def test_sounds_that_come_later_are_found_though_photos_keep_the_worker_busy(
+    line: Line, photos: list[Path], tmp_path: Path, workers: ScriptedWorkers, scheduler: Scheduler
+) -> None:
+    line.add(*photos)
+    scheduler.step(0)
+    [sound] = line.add(write_tone(tmp_path / "new.wav"))
+    line.clock.ahead += LOOK_SECONDS + 0.1
+    scheduler.step(0)
+    assert sound in workers.in_flight
+
+
+def test_how_far_a_long_file_is_is_told_with_its_path(
+    line: Line, sounds: list[int], tmp_path: Path, workers: ScriptedWorkers, scheduler: Scheduler
+) -> None:
+    scheduler.step(0)
+    workers.shares = {sounds[0]: 0.34}
+    assert scheduler.long_files == [(str(tmp_path / "1.wav"), 0.34)]
+    assert scheduler.long_in_hand == 2
+    assert line.catalog.counts().pending_long == 1
+
+
+def test_a_photo_on_trial_waits_for_the_sounds_while_other_photos_go_on(
+    line: Line, photos: list[Path], sounds: list[int], workers: ScriptedWorkers, scheduler: Scheduler
+) -> None:
+    [bad] = line.add(photos[0])
+    scheduler.step(0)
+    workers.die(bad)
+    scheduler.step(0)  # it is to be tried again, alone, after a while
+    others = line.add(*photos[1:])
+    scheduler.step(0)
+    assert set(sounds[:2]) < set(workers.in_flight)
+    line.clock.ahead += BACKOFF_SECONDS[0] + 1
+    for other in others:
+        workers.finish(other)
+        scheduler.step(0)
+        scheduler.step(0)
+    assert {line.states(other).pop() for other in others} == {"done"}
+    assert workers.in_flight == sounds[:2]  # and no third one
+    for sound in sounds[:2]:
+        workers.finish(sound)
+        scheduler.step(0)
+    scheduler.step(0)
+    assert workers.in_flight == [bad]
+
+
+def test_a_sound_that_was_there_when_a_photo_killed_the_worker_is_not_tried(
+    line: Line, photos: list[Path], sounds: list[int], workers: ScriptedWorkers, scheduler: Scheduler
+) -> None:
+    [bad] = line.add(photos[0])
+    scheduler.step(0)
+    workers.die(sounds[0], bad)
+    scheduler.step(0)
+    scheduler.step(0)
+    assert workers.in_flight == [bad]  # photos first: a trial of a sound takes long
+    workers.die(bad)
+    scheduler.step(0)
+    scheduler.step(0)
+    assert workers.in_flight == sounds[:2]
+    [row] = line.catalog.photos([sounds[0]])
+    assert {job.attempts for job in row.jobs} == {0}
+
+
+def test_notes_stay_until_the_file_is_stored(
+    line: Line, sounds: list[int], workers: ScriptedWorkers, scheduler: Scheduler
+) -> None:
+    scheduler.step(0)
+    take_notes(line, sounds[0])
+    take_notes(line, sounds[1])
+    workers.finish(sounds[0])
+    scheduler.step(0)
+    assert (noted(line, sounds[0]), noted(line, sounds[1])) == (False, True)
+
+
+@pytest.mark.parametrize("permanent", [True, False])
+def test_notes_go_when_the_file_is_given_up(
+    line: Line, sounds: list[int], workers: ScriptedWorkers, scheduler: Scheduler, *, permanent: bool
+) -> None:
+    take_notes(line, sounds[0])
+    for attempt in range(1, 2 if permanent else MOST_ATTEMPTS + 1):
+        assert noted(line, sounds[0])
+        while sounds[0] not in workers.in_flight:
+            line.clock.ahead += 31
+            for other in set(sounds[1:]) & set(workers.in_flight):
+                workers.finish(other)
+                scheduler.step(0)
+            scheduler.step(0)
+        workers.refuse(sounds[0], permanent=permanent)
+        scheduler.step(0)
+        assert (line.states(sounds[0]) == {"quarantined"}) is (permanent or attempt == MOST_ATTEMPTS)
+    assert not noted(line, sounds[0])
