@@ -107,8 +107,7 @@ class Gatherer:
         seen: defaultdict[int, dict[str, TagMatch]] = defaultdict(dict)
         names = [*wording.pixel_tags, *wording.names, *(name for amount in wording.amounts for name in amount.names)]
         for tag in self.catalog.tags_among(names, list(ranking)):
-            if not tag.segment:
-                seen[tag.media_id][tag.name] = tag
+            seen[tag.media_id][tag.name] = tag
         for media_id in seen.keys() | events.keys():
             _credit(ranking[media_id], seen[media_id], events.get(media_id, {}), wording)
         if sought.text.when is not None:
@@ -130,8 +129,7 @@ class Gatherer:
                     ranking[near.media_id] = Evidence(near.cosine, conviction=near.cosine)
         colours: defaultdict[int, set[str]] = defaultdict(set)
         for tag in self.catalog.tags_among(COLOURS, [media_id, *ranking]):
-            if not tag.segment:
-                colours[tag.media_id].add(tag.name)
+            colours[tag.media_id].add(tag.name)
         own = colours[media_id]
         for other, one in ranking.items():
             shared = own & colours[other]
