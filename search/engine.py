@@ -32,8 +32,10 @@ GUESSED = "Nothing in the library matches well; these are only the nearest guess
 FEW = 20_000
 """So many ids are handed to SQLite in a few milliseconds."""
 NOTHING_SUCH = "Nothing in the library fulfils the filters."
-SAID_WEIGHT = 0.6
-"""What is only said stands behind what is seen, unless the text asks for what is said."""
+SAID_WEIGHTS = {1: 0.6, 2: 1.0}
+SAID_IN_FULL = 1.5
+"""By how many words are asked for: who says one of them may speak of anything, so what is seen comes first; who says
+three or more together speaks of just that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +127,12 @@ class Engine:
         sought = [self._gather.understood(text) for text in query.texts]
         examples = [self._media_named(path) for path in query.similar]
         speech = [by_speech(self._catalog, one.wording, scope.where, scope.depth) for one in sought]
-        telling = any(one.wording.telling for one in sought)
+        words_said = min((len(one.wording.spoken) for one in sought if not one.wording.telling), default=2)
         rankings = _Rankings(
             words=merge([self._gather.by_words(one, scope) for one in sought]),
             meaning=merge([self._gather.by_meaning(one, scope) for one in sought]),
             speech=merge([one.ranking for one in speech]),
-            speech_weight=1.0 if telling else SAID_WEIGHT,
+            speech_weight=SAID_WEIGHTS.get(words_said, SAID_IN_FULL),
             likeness=[self._gather.by_example(example, scope) for example in examples],
         )
         ranked = self._rank(rankings, everything=everything)
