@@ -20,7 +20,8 @@ FAILED = 3
 INTERRUPTED = 130
 
 DESCRIPTION = """\
-Find photos by what they show. Index folders once (or let the service watch them), then ask in plain words:
+Find photos, moments of videos, and sounds by what they show and say. Index folders once (or let the service watch
+them), then ask in plain words:
 
   reverie index ~/Pictures
   reverie search "a cup of coffee on a table"
@@ -34,6 +35,9 @@ COMMANDS = {
     "status": "daemon.ask",
     "tag": "daemon.ask",
     "save": "daemon.ask",
+    "transcript": "daemon.media_commands",
+    "highlights": "daemon.media_commands",
+    "play": "daemon.media_commands",
     "index": "daemon.commands",
     "bench": "daemon.bench",
     "run": "daemon.commands",

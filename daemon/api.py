@@ -19,7 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.errors import ReverieError, ServiceError
-from daemon.answers import Answers
+from daemon.answers import HIGHLIGHT_SECONDS, Answers
 from daemon.metrics import render_metrics
 from daemon.openapi import describe_api
 from search.messages import CostMessage, ErrorMessage, ModelsMessage, ProgressMessage, StatusMessage
@@ -27,6 +27,7 @@ from search.messages import CostMessage, ErrorMessage, ModelsMessage, ProgressMe
 logger = logging.getLogger(__name__)
 
 MAX_LIMIT = 10_000
+MAX_SECONDS = 86_400
 
 STREAM_SECONDS = 0.5
 """How often an indexing stream has a line."""
@@ -122,6 +123,13 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
     async def show(request: Request) -> Response:
         return _Json(await run_in_threadpool(answers.show, _required(request, "path")))
 
+    async def transcript(request: Request) -> Response:
+        return _Json(await run_in_threadpool(answers.transcript, _required(request, "path")))
+
+    async def highlights(request: Request) -> Response:
+        path, seconds = _required(request, "path"), _seconds(request, HIGHLIGHT_SECONDS)
+        return _Json(await run_in_threadpool(answers.highlights, path, seconds=seconds))
+
     async def status(_: Request) -> Response:
         return _Json(await run_in_threadpool(host.status))
 
@@ -174,6 +182,8 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
             Route("/v1/search", search),
             Route("/v1/similar", similar),
             Route("/v1/show", show),
+            Route("/v1/transcript", transcript),
+            Route("/v1/highlights", highlights),
             Route("/v1/status", status),
             Route("/v1/problems", problems),
             Route("/v1/index", index, methods=["POST"]),
@@ -270,6 +280,17 @@ def _limit(request: Request, default: int) -> int:
     if not (text.isdecimal() and text.isascii() and 1 <= int(text[:9]) <= MAX_LIMIT):
         raise HTTPException(400, f"The parameter 'limit' must be a whole number from 1 to {MAX_LIMIT}.")
     return int(text)
+
+
+def _seconds(request: Request, default: float) -> float:
+    text = request.query_params.get("seconds", str(default))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_SECONDS:  # written so that NaN is refused too
+        raise HTTPException(400, f"The parameter 'seconds' must be a number above 0, and {MAX_SECONDS} at most.")
+    return seconds
 
 
 def _flag(request: Request, name: str) -> bool:

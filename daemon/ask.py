@@ -1,4 +1,4 @@
-"""The commands that ask: search, similar, show, status, tag, save.
+"""The commands that ask: search, similar, show, status, tag, save; what other commands ask with.
 
 They talk to the running service; with none running they open the library themselves. Only then is anything heavy
 imported: asking a service costs little more than starting Python.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO, TypeVar, cast
 from config.errors import CatalogError, NoService
 from config.paths import Paths
 from config.settings import Settings, load
+from daemon import last_search
 from daemon.render import render_photo, render_results, render_status
 from search.client import Client
 from search.messages import PhotoMessage, SearchMessage, StatusMessage
@@ -33,11 +34,11 @@ _T = TypeVar("_T")
 def add_parsers(subparsers: SubParsers) -> None:
     """Add the commands that ask."""
     about = (
-        "Find photos. The query is plain words with optional filters, for example "
+        "Find photos, moments of videos, and sounds. The query is plain words with optional filters, for example "
         "'boat after:2019 camera:canon -tag:dog sort:date'; docs/query-language.md has them all. "
         "Exit status 0: found; 1: no confident match."
     )
-    search = subparsers.add_parser("search", help="find photos by plain words and filters", description=about)
+    search = subparsers.add_parser("search", help="find photos and moments by words and filters", description=about)
     search.add_argument("query", nargs="+", help="words and filters; several arguments are joined by spaces")
     _add_result_options(search)
 
@@ -91,8 +92,8 @@ def _search(args: argparse.Namespace, out: TextIO, settings: Settings, environ: 
         parameters = {"q": query, "limit": limit, "all": int(args.all)}
         return cast(SearchMessage, client.get("/v1/search", parameters))
 
-    message = _ask(settings, remote, lambda answers: answers.search(query, limit=limit, everything=args.all))
-    return _print_results(args, out, message, environ)
+    message = ask(settings, remote, lambda answers: answers.search(query, limit=limit, everything=args.all))
+    return _print_results(args, out, message, settings, environ)
 
 
 def _similar(args: argparse.Namespace, out: TextIO, settings: Settings, environ: Mapping[str, str]) -> int:
@@ -103,30 +104,30 @@ def _similar(args: argparse.Namespace, out: TextIO, settings: Settings, environ:
         parameters = {"path": path, "limit": limit, "all": int(args.all)}
         return cast(SearchMessage, client.get("/v1/similar", parameters))
 
-    message = _ask(settings, remote, lambda answers: answers.similar(path, limit=limit, everything=args.all))
-    return _print_results(args, out, message, environ)
+    message = ask(settings, remote, lambda answers: answers.similar(path, limit=limit, everything=args.all))
+    return _print_results(args, out, message, settings, environ)
 
 
 def _show(args: argparse.Namespace, out: TextIO, settings: Settings, environ: Mapping[str, str]) -> int:
     path = os.path.abspath(args.path)
-    message = _ask(
+    message = ask(
         settings,
         lambda client: cast(PhotoMessage, client.get("/v1/show", {"path": path})),
         lambda answers: answers.show(path),
     )
     if args.json:
-        _print_json(out, message)
+        print_json(out, message)
     else:
         render_photo(out, message, thumbnails=_shows_pictures(out), environ=environ)
     return FOUND
 
 
 def _status(args: argparse.Namespace, out: TextIO, settings: Settings, _: Mapping[str, str]) -> int:
-    message = _ask(
+    message = ask(
         settings, lambda client: cast(StatusMessage, client.get("/v1/status")), lambda answers: answers.status()
     )
     if args.json:
-        _print_json(out, message)
+        print_json(out, message)
     else:
         render_status(out, message)
     return FOUND
@@ -135,13 +136,13 @@ def _status(args: argparse.Namespace, out: TextIO, settings: Settings, _: Mappin
 def _tag(args: argparse.Namespace, out: TextIO, settings: Settings, _: Mapping[str, str]) -> int:
     path = os.path.abspath(args.path)
     body = {"path": path, "add": args.add, "remove": args.remove}
-    message = _ask(
+    message = ask(
         settings,
         lambda client: cast(PhotoMessage, client.post("/v1/tags", body)),
         lambda answers: answers.tag(path, add=args.add, remove=args.remove),
     )
     if args.json:
-        _print_json(out, message)
+        print_json(out, message)
     else:
         own = [tag["name"] for tag in message["tags"] if tag["source"] == "authored"]
         out.write(f"Your tags: {', '.join(own) or 'none'}\n")
@@ -163,9 +164,9 @@ def _save(args: argparse.Namespace, out: TextIO, settings: Settings, _: Mapping[
             answers.save(args.name, query)
         return answers.saved()
 
-    saved = _ask(settings, remote, local)
+    saved = ask(settings, remote, local)
     if args.json:
-        _print_json(out, {"saved": saved})
+        print_json(out, {"saved": saved})
     else:
         out.writelines(f"@{name}  {text}\n" for name, text in sorted(saved.items()))
     return FOUND
@@ -194,7 +195,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _ask(settings: Settings, remote: Callable[[Client], _T], local: Callable[[Answers], _T]) -> _T:
+def ask(settings: Settings, remote: Callable[[Client], _T], local: Callable[[Answers], _T]) -> _T:
     """Ask the service, or the library itself where no service runs."""
     paths = settings.paths
     try:
@@ -222,16 +223,19 @@ def _open(paths: Paths) -> Answers:
     return Answers(paths, Catalog(paths.library))
 
 
-def _print_results(args: argparse.Namespace, out: TextIO, message: SearchMessage, environ: Mapping[str, str]) -> int:
+def _print_results(
+    args: argparse.Namespace, out: TextIO, message: SearchMessage, settings: Settings, environ: Mapping[str, str]
+) -> int:
+    last_search.remember(message, settings.paths.library, environ)
     if args.json:
-        _print_json(out, message)
+        print_json(out, message)
     else:
         pictures = not args.no_thumbnails and _shows_pictures(out)
         render_results(out, message, thumbnails=pictures, environ=environ)
     return FOUND if message["confident"] and message["results"] else NO_CONFIDENT_MATCH
 
 
-def _print_json(out: TextIO, message: object) -> None:
+def print_json(out: TextIO, message: object) -> None:
     """ASCII, so that a path's odd bytes survive as escapes."""
     out.write(json.dumps(message, ensure_ascii=True, indent=2) + "\n")
 

@@ -12,10 +12,11 @@ HELP = {
     "files": "Live paths in the library",
     "unidentified": "Live paths not read yet",
     "media": "Distinct contents",
-    "pending": "Photos waiting for analysis",
-    "running": "Photos being analysed",
-    "done": "Photos fully analysed",
-    "quarantined": "Photos given up on until they change",
+    "pending": "Contents waiting for analysis",
+    "pending_long": "Videos and sounds among them",
+    "running": "Contents being analysed",
+    "done": "Contents fully analysed",
+    "quarantined": "Contents given up on until they change",
     "problems": "Files with a problem",
     "missing": "Files that are gone and not yet forgotten",
 }
@@ -40,6 +41,9 @@ def render_metrics(status: StatusMessage) -> bytes:
 
     for name, count in status["counts"].items():
         gauge(name, HELP.get(name, name), count)
+    kinds = Gauge("reverie_media_by_kind", "Distinct contents of each kind", ["kind"], registry=registry)
+    for kind, count in status["kinds"].items():
+        kinds.labels(kind).set(count)
     vectors = Gauge("reverie_vectors", "Vectors in each space", ["space"], registry=registry)
     for space, count in status["vectors"].items():
         vectors.labels(space).set(count)
@@ -66,13 +70,16 @@ def render_metrics(status: StatusMessage) -> bytes:
     if service is not None:
         pace = service["pace"]
         gauge("photos_per_second", "Analysis rate of the last half minute", pace["photos_per_second"])
-        gauge("analysed_photos", "Photos analysed since the service started", pace["finished"])
-        gauge("failed_photos", "Photos that failed since the service started", pace["failed"])
+        gauge("analysed_photos", "Files analysed since the service started", pace["finished"])
+        gauge("failed_photos", "Files that failed since the service started", pace["failed"])
+        gauge("long_files_in_progress", "Videos and sounds that are being gone through", len(service["long_files"]))
         gauge("settling_files", "Files still being written", service["settling"])
         gauge("uptime_seconds", "Seconds since the service started", service["uptime_seconds"])
         gauge("paused", "1 while nothing is handed to the networks on purpose", float(service["paused"] is not None))
         gauge("worker_running", "1 while a worker process exists", float(service["worker_pid"] is not None))
-        steps = Gauge("reverie_step_seconds", "Mean seconds a photo spends in a step", ["step"], registry=registry)
+        steps = Gauge(
+            "reverie_step_seconds", "Mean seconds a photo or frame spends in a step", ["step"], registry=registry
+        )
         for step, seconds in pace["seconds_per_step"].items():
             steps.labels(step).set(seconds)
     return generate_latest(registry)

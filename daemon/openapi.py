@@ -38,6 +38,14 @@ OPERATIONS = (
     ),
     _Operation("get", "/v1/similar", "Find photos like one that is indexed.", "SearchMessage", (_PATH, _LIMIT, _ALL)),
     _Operation("get", "/v1/show", "Everything known about one file.", "PhotoMessage", (_PATH,)),
+    _Operation("get", "/v1/transcript", "What is said in a video or sound.", "TranscriptMessage", (_PATH,)),
+    _Operation(
+        "get",
+        "/v1/highlights",
+        "The parts of a video or sound that are worth watching.",
+        "HighlightsMessage",
+        (_PATH, ("seconds", "How long they are together at most.", False)),
+    ),
     _Operation("get", "/v1/status", "What the service is doing.", "StatusMessage"),
     _Operation("get", "/v1/problems", "Files with a problem, and why.", "Problems", (_LIMIT,)),
     _Operation(
@@ -92,6 +100,8 @@ _PLAIN_SCHEMAS: dict[str, dict[str, Any]] = {
 _MESSAGES = (
     messages.SearchMessage,
     messages.PhotoMessage,
+    messages.TranscriptMessage,
+    messages.HighlightsMessage,
     messages.StatusMessage,
     messages.ProblemMessage,
     messages.ProgressMessage,

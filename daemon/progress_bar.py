@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from daemon.render import duration
+from daemon.render import time_left
 from search.messages import ProgressMessage
 
 
@@ -35,10 +35,8 @@ class ProgressBar:
 
     def show(self, message: ProgressMessage) -> None:
         """Draw this state."""
-        rate, eta = message["photos_per_second"], message["eta_seconds"]
-        pace = f"{rate:.1f} photos/s" if rate else ""
-        if eta:
-            pace += f", {duration(eta)} left"
+        rate = message["photos_per_second"]
+        pace = f"{rate:.1f} photos/s{time_left(message['eta_seconds'], message['long_left'])}" if rate else ""
         states = {"scanning": "Looking", "indexing": self._verb, "preparing": "Preparing", "done": "Done"}
         what = states[message["state"]]
         self._progress.update(

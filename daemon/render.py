@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from daemon.terminal_images import Protocol, detect_protocol, draw
+from daemon.timeline import inside_facts, length_facts, moments_line, render_timeline
 from search.messages import (
     ChangeMessage,
     DetectionMessage,
@@ -25,15 +26,18 @@ SHOWN_DETECTIONS = 12
 
 
 def render_results(out: TextIO, message: SearchMessage, *, thumbnails: bool, environ: Mapping[str, str]) -> None:
-    """Best first: number, path, date; the reasons below; the picture where the terminal can show it."""
+    """Best first: number, path, where in it, date; the reasons below; the picture where the terminal can show it."""
     protocol = detect_protocol(environ) if thumbnails else None
     for number, result in enumerate(message["results"], start=1):
         date = f"  {result['taken_at'][:10]}" if result["taken_at"] else ""
         more = f"  (+{result['collapsed']} near-identical)" if result["collapsed"] else ""
-        out.write(f"{number:3}  {home_short(result['path'], environ)}{date}{more}\n")
-        if result["reasons"]:
-            out.write(f"     {' · '.join(result['reasons'])}\n")
-        _picture(out, protocol, result["thumbnail"])
+        where = f"  {moments_line(result['moments'])}" if result["moments"] else ""
+        out.write(f"{number:3}  {home_short(result['path'], environ)}{where}{date}{more}\n")
+        best = result["moments"][0] if result["moments"] else None
+        reasons = dict.fromkeys([*(best["reasons"] if best else ()), *result["reasons"]])
+        if reasons:
+            out.write(f"     {' · '.join(reasons)}\n")
+        _picture(out, protocol, (best["thumbnail"] if best else None) or result["thumbnail"])
     if not message["confident"]:
         out.write("No confident match.\n")
     if message["note"]:
@@ -46,6 +50,7 @@ def render_photo(out: TextIO, message: PhotoMessage, *, thumbnails: bool, enviro
     facts: list[tuple[str, str]] = [("path", path) for path in message["paths"]]
     facts.append(("content", f"sha256 {message['content_hash']}, {message['size']:,} bytes"))
     facts.extend(_info_facts(message["info"] or {}))
+    facts.extend(inside_facts(message))
     if message["pixels"]:
         measured = message["pixels"]
         names = ("quality", "sharpness", "exposure", "contrast", "brightness")
@@ -57,8 +62,9 @@ def render_photo(out: TextIO, message: PhotoMessage, *, thumbnails: bool, enviro
     for source in dict.fromkeys(tag["source"] for tag in message["tags"]):
         tags = [tag for tag in message["tags"] if tag["source"] == source][:SHOWN_TAGS]
         facts.append((f"tags ({source})", ", ".join(map(_tag, tags))))
-    facts.extend(("seen", _detection(one)) for one in message["detections"][:SHOWN_DETECTIONS])
-    hidden = len(message["detections"]) - SHOWN_DETECTIONS
+    seen = [one for one in message["detections"] if not one["segment"]]
+    facts.extend(("seen", _detection(one)) for one in seen[:SHOWN_DETECTIONS])
+    hidden = len(seen) - SHOWN_DETECTIONS
     if hidden > 0:
         facts.append(("seen", f"... and {hidden} more"))
     if message["cut_out"]:
@@ -68,6 +74,7 @@ def render_photo(out: TextIO, message: PhotoMessage, *, thumbnails: bool, enviro
         facts.append((f"stage {job['stage']}", f"{job['state']}{problem}"))
     width = max(len(name) for name, _ in facts)
     out.writelines(f"{name:<{width}}  {value}\n" for name, value in facts)
+    render_timeline(out, message)
 
 
 def render_status(out: TextIO, message: StatusMessage) -> None:
@@ -80,7 +87,9 @@ def render_status(out: TextIO, message: StatusMessage) -> None:
     else:
         lines.extend(_service_facts(service))
     waiting = counts["unidentified"] + counts["pending"] + counts["running"]
-    lines.append(("photos", f"{counts['done']:,} ready in {counts['files']:,} files, {waiting:,} to do"))
+    lines.append(("media", f"{counts['done']:,} ready in {counts['files']:,} files, {waiting:,} to do"))
+    if kinds := [_many(count, kind) for kind, count in message["kinds"].items()]:
+        lines.append(("", ", ".join(kinds)))
     if counts["missing"]:
         lines.append(("missing", f"{counts['missing']:,} files are gone and not yet forgotten"))
     lines.append(("profile", message["profile"]))
@@ -117,6 +126,22 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def time_left(eta_seconds: float | None, long_left: int) -> str:
+    """ ", 12 min left"; videos and sounds, of which nobody knows how long they take, are only counted."""
+    if not eta_seconds:
+        return ""
+    left = f", {duration(eta_seconds)} left"
+    if not long_left:
+        return left
+    return f"{left} for photos, then {'one video or sound' if long_left == 1 else f'{long_left:,} videos and sounds'}"
+
+
+def _many(count: int, kind: str) -> str:
+    """ "1 video", "37 photos"."""
+    name = {"audio": "sound"}.get(kind, kind)
+    return f"{count:,} {name}{'s' * (count != 1)}"
+
+
 def _service_facts(service: ServiceMessage) -> Iterator[tuple[str, str]]:
     pace = service["pace"]
     yield "service", f"pid {service['pid']}, version {service['version']}, up {duration(service['uptime_seconds'])}"
@@ -126,8 +151,9 @@ def _service_facts(service: ServiceMessage) -> Iterator[tuple[str, str]]:
     if service["paused"]:
         yield "paused", service["paused"]
     if pace["photos_per_second"]:
-        eta = f", {duration(pace['eta_seconds'])} left" if pace["eta_seconds"] else ""
-        yield "speed", f"{pace['photos_per_second']:.1f} photos/s{eta}"
+        yield "speed", f"{pace['photos_per_second']:.1f} photos/s{time_left(pace['eta_seconds'], pace['long_left'])}"
+    for one in service["long_files"]:
+        yield "in progress", f"{one['path']} {one['share']:.0%}"
     if pace["bottleneck"]:
         yield "held back by", pace["bottleneck"]
     if service["settling"]:
@@ -189,6 +215,9 @@ def _detection(one: DetectionMessage) -> str:
 def _info_facts(info: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     if info.get("width"):
         yield "picture", f"{info['format']}, {info['width']} x {info['height']}"
+    elif info.get("format"):
+        yield "format", f"{info['format']}"
+    yield from length_facts(info)
     for name, unit in (
         ("taken_at", ""),
         ("camera", ""),

@@ -96,7 +96,9 @@ def test_a_photo_is_told_fact_by_fact() -> None:
             {"name": "trip", "confidence": 1.0, "source": "authored", "count": None},
             {"name": "dog", "confidence": 0.93, "source": "detection", "count": 2},
         ],
-        "detections": [{"label": "dog", "score": 0.5 + n / 100, "box": [0.1, 0.2, 0.5, 0.9], "segment": 0} for n in range(14)],
+        "detections": [
+            {"label": "dog", "score": 0.5 + n / 100, "box": [0.1, 0.2, 0.5, 0.9], "segment": 0} for n in range(14)
+        ],
         "aesthetic": 0.625,
         "label": None,
         "jobs": [{"stage": "concepts", "revision": 1, "state": "quarantined", "attempts": 3, "problem": "It broke."}],
@@ -141,6 +143,7 @@ def status(**changes: Any) -> Any:
         "library": "/library",
         "service": None,
         "counts": dict.fromkeys(names, 0) | {"files": 12, "done": 8, "pending": 2, "running": 1, "unidentified": 1},
+        "kinds": {"photo": 11, "video": 1},
         "vectors": {"space": 1200},
         "profile": "builtin",
         "change": None,
@@ -170,12 +173,12 @@ def test_status_without_a_service_says_how_to_start_one() -> None:
 def test_status_tells_what_the_service_does_and_what_ails_it() -> None:
     pace = {
         "photos_per_second": 7.5, "eta_seconds": 130.0, "bottleneck": "decoding photos (the CPU)",
-        "seconds_per_step": {}, "finished": 8, "failed": 0,
+        "seconds_per_step": {}, "finished": 8, "failed": 0, "long_left": 3,
     }  # fmt: skip
     service = {
         "pid": 42, "version": "0.1.0", "uptime_seconds": 75, "state": "indexing, 4 to do",
         "trouble": "The disk is full.", "settling": 2, "paused": "The card is at 93 °C.",
-        "worker_pid": None, "pace": pace,
+        "worker_pid": None, "pace": pace, "long_files": [{"path": "/nas/clip.mp4", "share": 0.3449}],
         "folders": [{"path": "/nas", "mode": "polling", "reason": "it is on a network", "remedy": "Nothing to do."}],
     }  # fmt: skip
     text = shown(status(service=service))
@@ -184,7 +187,9 @@ def test_status_tells_what_the_service_does_and_what_ails_it() -> None:
         "indexing, 4 to do",
         "The disk is full.",
         "The card is at 93 °C.",
-        "7.5 photos/s, 2 min left",
+        "7.5 photos/s, 2 min left for photos, then 3 videos and sounds",
+        "/nas/clip.mp4 34%",
+        "11 photos, 1 video",
         "decoding photos (the CPU)",
         "2 files are still being written",
         "none (it starts when there is work)",
