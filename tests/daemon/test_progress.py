@@ -77,3 +77,26 @@ def test_the_step_that_takes_longest_holds_it_back(progress: Progress, clock: Cl
 def test_a_stage_that_holds_it_back_is_named(progress: Progress) -> None:
     progress.finished(batch(2, decode=0.02, **{"detection:dfine-s": 0.3}), failed=0)
     assert progress.pace().bottleneck == 'the stage "detection:dfine-s"'
+
+
+def test_a_video_is_many_pictures_and_no_measure_of_how_long_photos_take(progress: Progress, clock: Clock) -> None:
+    for _ in range(10):
+        clock.now += 1
+        progress.finished(batch(2, concepts=0.1), failed=0)
+    video = Analysis(media_id=99, stages={}, seconds={"concepts": 20.0, "frames": 44.0}, frames=180)
+    progress.finished([video], failed=0, long={99})
+    pace = progress.pace()
+    assert pace.photos_per_second == pytest.approx(2)
+    assert pace.seconds_per_step["concepts"] == pytest.approx((20 * 0.1 + 20) / 200)
+    assert pace.bottleneck == LIMITS["frames"]
+    assert pace.finished == 21
+
+
+def test_videos_alone_tell_nothing_of_how_long_it_will_take(progress: Progress, clock: Clock) -> None:
+    for number in range(5):
+        clock.now += 4
+        video = Analysis(media_id=number, stages={}, seconds={"listen": 3.0}, frames=0)
+        progress.finished([video], failed=0, long={number})
+    pace = progress.pace()
+    assert (pace.photos_per_second, dict(pace.seconds_per_step)) == (0.0, {})
+    assert pace.bottleneck == LIMITS["listen"]
