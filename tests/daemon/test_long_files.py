@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from config.settings import load
+from daemon.indexing import Indexing
 from daemon.scheduler import BACKOFF_SECONDS, LOOK_SECONDS, MOST_ATTEMPTS, Scheduler
 from indexer import notes
 from indexer.notes import Notes
-from tests.daemon.clip import write_tone
+from tests.daemon.clip import Clips, write_tone
 from tests.daemon.line import Line
-from tests.daemon.workers import ScriptedWorkers
+from tests.daemon.workers import ScriptedWorkers, record
+from tests.search.library import media
 
 
 @pytest.fixture
@@ -159,3 +162,19 @@ def test_notes_go_when_the_file_is_given_up(
         scheduler.step(0)
         assert (line.states(sounds[0]) == {"quarantined"}) is (permanent or attempt == MOST_ATTEMPTS)
     assert not noted(line, sounds[0])
+
+
+def test_notes_on_files_that_nothing_is_to_be_done_for_are_swept(tmp_path: Path) -> None:
+    clips = Clips(tmp_path / "clips")
+    environ = {"HOME": str(tmp_path), "REVERIE_LIBRARY": str(tmp_path / "another")}
+    settings = load(environ=environ, files=())
+    clips.remember(settings.paths)
+    indexing = Indexing(settings)
+    waiting = record(indexing.catalog, write_tone(tmp_path / "waiting.wav", 2), indexing.profiles.stages)
+    film = media(indexing.catalog, str(clips.film))
+    hashes = {row.media_id: row.content_hash for row in indexing.catalog.photos([waiting, film])}
+    for content_hash in (hashes[waiting], hashes[film], "0" * 64):
+        Notes(settings.paths.notes, content_hash, "stages").add(0, b"the first chunk")
+    indexing.forget()
+    assert notes.contents(settings.paths.notes) == [hashes[waiting]]
+    indexing.close()
