@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from indexer.media.decoding import Losses
 from indexer.media.frames import Frame, Strategy, sample, settled
 from indexer.media.looks import Look, is_duplicate, look_at
-from indexer.media.shots import BEYOND, EVERY, SHORTEST, Boundary, Shot, apart, best_looks, boundaries, closer_of
+from indexer.media.shots import BEYOND, EVERY, SHORTEST, Boundary, Places, Shot, apart, best_looks, boundaries
 from indexer.media.video import Video
 
 FRAMES: Final = 3
@@ -97,7 +97,8 @@ def moments(
     if start.time >= end:
         return
     strategy = settled(video, strategy)
-    windows = _Windows(start.time, every, lambda looks: boundaries(looks, closer_of(video, threads=threads)))
+    places = Places(video, threads=threads)
+    windows = _Windows(start.time, every, lambda looks: boundaries(looks, places))
     cutter = _Cutter(start, end, sampled or (lambda _: None))
     frames = sample(video, strategy, every=every, start=windows.lead, end=most, threads=threads, losses=losses)
     for frame in frames:

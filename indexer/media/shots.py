@@ -7,9 +7,10 @@ the frame, and tells cuts, fades and dissolves from motion and from changing lig
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +48,8 @@ _PALER: Final = 0.9
 _BACKWARDS: Final = 0.15
 _LENGTHS: Final = (0.4, 0.7, 1.2, 2.0)
 """Seconds of the dissolves that are tried."""
+_REMEMBERED: Final = 80
+"""Stretches between sampled frames whose frames are kept, 4 KB each: windows overlap, and places have neighbours."""
 _MARGIN: Final = 0.003
 """Seconds beyond the last frame of a place, so that it is among those that are given."""
 
@@ -78,10 +81,6 @@ class _Passage:
     after: int
 
 
-Closer = Callable[[float, float], Iterable[Look]]
-"""All frames from one time to another, both included, in order."""
-
-
 def find_shots(video: Video, *, start: float = 0.0, end: float | None = None, threads: int = 1) -> list[Shot]:
     """The shots of a video, or of a part of it: in order, without gaps, from `start` to its end.
 
@@ -109,29 +108,62 @@ def find_boundaries(video: Video, *, start: float = 0.0, end: float | None = Non
         threads=threads,
     )
     looks = [look_at(frame, judge_sharpness=False) for frame in frames]
-    found = boundaries(looks, closer_of(video, threads=threads))
+    found = boundaries(looks, Places(video, threads=threads))
     return [point for point in found if start <= point.time < stop]
 
 
-def closer_of(video: Video, *, threads: int = 1) -> Closer:
-    """The second pass over a video."""
+class Places:
+    """The second pass over a video: all frames between sampled ones, each stretch decoded once while it is in use."""
 
-    def closer(first: float, last: float) -> Iterator[Look]:
-        frames = sample(video, every=0, start=first, end=last + _MARGIN, short_side=SIDE, threads=threads)
-        return (look_at(frame, judge_sharpness=False) for frame in frames)
+    def __init__(self, video: Video, *, threads: int = 1) -> None:
+        self._video = video
+        self._threads = threads
+        self._stretches: dict[float, list[Look]] = {}
+        """By the time of the sampled frame that each begins with."""
+        self._marks: dict[float, Look] = {}
+        """Sampled frames, decoded like the others."""
 
-    return closer
+    def load(self, looks: Sequence[Look], first: int, last: int) -> None:
+        """Decode what lies between two sampled frames, as far as it is not known."""
+        missing = [at for at in range(first, last) if looks[at].time not in self._stretches]
+        for _, run in itertools.groupby(enumerate(missing), key=lambda numbered: numbered[1] - numbered[0]):
+            numbers = [at for _, at in run]
+            self._decode([look.time for look in looks[numbers[0] : numbers[-1] + 2]])
+
+    def frames(self, looks: Sequence[Look], first: int, last: int) -> list[Look]:
+        """All frames from one sampled frame to another, both included, in order."""
+        self.load(looks, first, last)
+        frames = [frame for at in range(first, last) for frame in self._stretches[looks[at].time]]
+        end = self._marks.get(looks[last].time)
+        return frames if end is None else [*frames, end]
+
+    def _decode(self, edges: Sequence[float]) -> None:
+        while len(self._stretches) > _REMEMBERED:
+            del self._stretches[next(iter(self._stretches))]
+        frames = sample(
+            self._video, every=0, start=edges[0], end=edges[-1] + _MARGIN, short_side=SIDE, threads=self._threads
+        )
+        stretches: list[list[Look]] = [[] for _ in edges]
+        for frame in frames:
+            number = max(0, bisect.bisect_right(edges, frame.time + _MARGIN) - 1)
+            stretches[number].append(look_at(frame, judge_sharpness=False))
+        self._stretches |= dict(zip(edges[:-1], stretches[:-1], strict=True))
+        self._marks |= {edge: stretch[0] for edge, stretch in zip(edges, stretches, strict=True) if stretch}
+        while len(self._marks) > 2 * _REMEMBERED:
+            del self._marks[next(iter(self._marks))]
 
 
-def boundaries(looks: Sequence[Look], closer: Closer) -> list[Boundary]:
-    """Where shots begin within sampled frames, which are in order; `closer` gives all frames of a place."""
+def boundaries(looks: Sequence[Look], places: Places) -> list[Boundary]:
+    """Where shots begin within sampled frames, which are in order."""
+    suspects = _suspects(looks)
+    for first, last in _joined(suspects, 0):
+        places.load(looks, first, last)
     found: list[Boundary] = []
-    for first, last in _suspects(looks):
-        passages = _passages(list(closer(looks[first].time, looks[last].time)))
+    for first, last in suspects:
+        passages = _passages(places.frames(looks, first, last))
         if not passages:
             # What is gradual may have begun before, or end later.
-            around = looks[max(0, first - 1)].time, looks[min(len(looks) - 1, last + 1)].time
-            passages = _passages(list(closer(*around)))
+            passages = _passages(places.frames(looks, max(0, first - 1), min(len(looks) - 1, last + 1)))
         found.extend(passage.boundary for passage in passages)
     return apart(found)
 
@@ -167,9 +199,14 @@ def _suspects(looks: Sequence[Look]) -> list[tuple[int, int]]:
     # What shows only over two intervals is gradual. A cut shows over one, and its neighbours need no second look.
     sudden = {at for at, _ in ranges}
     ranges += [(at, at + 2) for at in _outstanding(far) if not {at, at + 1} & sudden]
+    return _joined(ranges, 1)
+
+
+def _joined(ranges: Iterable[tuple[int, int]], least: int) -> list[tuple[int, int]]:
+    """Ranges in order, those made one that have so much in common: 0, if they touch."""
     joined: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
-        if joined and first < joined[-1][1]:
+        if joined and first <= joined[-1][1] - least:
             joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
         else:
             joined.append((first, last))

@@ -12,7 +12,7 @@ import pytest
 
 from indexer.media.frames import Frame, Strategy, sample
 from indexer.media.looks import is_duplicate, look_at
-from indexer.media.shots import Shot, best_looks, boundaries, closer_of, find_boundaries, find_shots
+from indexer.media.shots import Places, Shot, best_looks, boundaries, find_boundaries, find_shots
 from indexer.media.video import VideoLimits, open_video
 from tests.indexer.media.clips import Picture, write_clip
 from tests.indexer.media.scenes import FPS, Part, Scene, edges_of, pictures_of, score
@@ -162,6 +162,6 @@ def test_frames_that_were_sampled_for_something_else_serve_as_well(tmp_path: Pat
     path = write_clip(tmp_path / "a.mp4", pictures_of(CUTS), fps=FPS, options=PHONE)
     with open_video(str(path), LIMITS) as video:
         looks = [look_at(frame) for frame in sample(video, Strategy.UNIFORM, every=0.4)]
-        found = boundaries(looks, closer_of(video))
+        found = boundaries(looks, Places(video))
     f1, wrong, missed = score([point.time for point in found], edges_of(CUTS), FRAME / 2)
     assert f1 >= 0.95, (wrong, missed)
