@@ -279,6 +279,7 @@ def change_of(catalog: Catalog) -> ChangeMessage | None:
         "total": total,
         "photos_per_second": 0.0,
         "eta_seconds": None,
+        "long_left": 0,
         "trouble": None,
     }
 

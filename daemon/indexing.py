@@ -220,7 +220,12 @@ class Indexing:
             return None
         pace, left = self.progress.pace(), message["total"] - message["done"]
         message["photos_per_second"] = round(pace.photos_per_second, 2) if left else 0.0
-        message["eta_seconds"] = round(left / pace.photos_per_second, 1) if left and pace.photos_per_second else None
+        counts = self.catalog.counts(without=self.profiles.set_aside)
+        message["long_left"] = min(left, counts.pending_long + self._scheduler.long_in_hand)
+        photos = left - message["long_left"]
+        message["eta_seconds"] = (
+            round(photos / pace.photos_per_second, 1) if photos and pace.photos_per_second else None
+        )
         message["trouble"] = str(self.profiles.trouble) if self.profiles.trouble else None
         return message
 
@@ -237,7 +242,7 @@ class Indexing:
             "failed": 0,
             "photos_per_second": message["photos_per_second"],
             "eta_seconds": message["eta_seconds"],
-            "long_left": 0,
+            "long_left": message["long_left"],
         }
 
     def stage_messages(self) -> list[StageMessage]:

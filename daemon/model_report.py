@@ -17,6 +17,7 @@ FLOAT16 = 2
 ROW_BYTES = 3 * 8
 """Of an index's row besides the vector: its id, its photo's id, whether it is alive."""
 
+
 class UnknownName(ReverieError):
     """No profile or model is called so."""
 

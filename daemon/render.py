@@ -169,9 +169,9 @@ def _service_facts(service: ServiceMessage) -> Iterator[tuple[str, str]]:
 
 def change_line(change: ChangeMessage) -> str:
     """How far a change of profile is, in one sentence."""
-    line = f"Changing to {change['profile']}: {change['done']:,} of {change['total']:,} photos"
+    line = f"Changing to {change['profile']}: {change['done']:,} of {change['total']:,} files"
     if change["eta_seconds"]:
-        line += f", {change['photos_per_second']:.1f} photos/s, {duration(change['eta_seconds'])} left"
+        line += f", {change['photos_per_second']:.1f} photos/s{time_left(change['eta_seconds'], change['long_left'])}"
     return f"{line}. {change['trouble']}" if change["trouble"] else f"{line}."
 
 

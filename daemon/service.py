@@ -296,7 +296,10 @@ class Service:
     def _one_line(self) -> str:
         report = self._indexing.report("")
         left = report["total"] - report["done"]
-        return f"{left} to do, {report['photos_per_second']:.1f} photos/s" if left else "idle"
+        if not left:
+            return "idle"
+        rate = f", {report['photos_per_second']:.1f} photos/s" if report["photos_per_second"] else ""
+        return f"{left} to do{rate}"
 
     def _describe(self) -> ServiceMessage:
         report = self._indexing.report("")

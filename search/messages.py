@@ -311,10 +311,13 @@ class ChangeMessage(TypedDict):
     since: float
     """Unix seconds."""
     done: int
-    """Photos."""
+    """Photos, videos and sounds."""
     total: int
     photos_per_second: float
     eta_seconds: float | None
+    """Until the photos among them are done; null: nobody knows."""
+    long_left: int
+    """Videos and sounds that are not done."""
     trouble: str | None
     """Why the new profile cannot be taken into use, when it cannot."""
 

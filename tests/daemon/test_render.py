@@ -211,7 +211,7 @@ def test_status_tells_how_each_network_runs_and_what_would_be_faster() -> None:
     }  # fmt: skip
     change = {
         "profile": "standard", "since": 0.0, "done": 1200, "total": 5000, "photos_per_second": 20.0,
-        "eta_seconds": 190.0, "trouble": None,
+        "eta_seconds": 190.0, "long_left": 0, "trouble": None,
     }  # fmt: skip
     note = {"title": "A plug-in is left out.", "remedy": "Mend it."}
     text = shown(status(stages=[stage], devices=[card], change=change, notes=[note]))
@@ -219,7 +219,7 @@ def test_status_tells_how_each_network_runs_and_what_would_be_faster() -> None:
         "embedding:clip: PyTorch 2, GPU 0, fp16, batch 64, 2.0 ms a photo (500 photos/s by itself)",
         "TensorRT: It is not installed. pip install torch-tensorrt",
         "GPU 0, 93% busy, 4.0 of 11.0 GB, 71 °C, 180 W",
-        "Changing to standard: 1,200 of 5,000 photos, 20.0 photos/s, 3 min left.",
+        "Changing to standard: 1,200 of 5,000 files, 20.0 photos/s, 3 min left.",
         "A plug-in is left out. Mend it.",
     ):
         assert part in text

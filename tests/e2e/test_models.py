@@ -193,7 +193,7 @@ def test_without_a_service_a_change_is_cancelled_or_goes_on_with_the_next_index(
 ) -> None:
     assert installed.json("index", photos)["done"] == PHOTOS
     begin_without_a_service(installed, tiny)
-    assert f"Changing to tiny: 0 of {PHOTOS} photos." in installed.run("models").stdout
+    assert f"Changing to tiny: 0 of {PHOTOS} files." in installed.run("models").stdout
     assert installed.run("models", "cancel").stdout == "The change to the profile tiny is stopped.\n"
 
     begin_without_a_service(installed, tiny)
