@@ -157,7 +157,7 @@ def test_the_service_changes_the_models_while_it_answers(installed: Reverie, pho
     cost = installed.json("models", "use", "tiny", "--dry-run")
     assert cost["photos"] == PHOTOS
     assert cost["vector_bytes"] == PHOTOS * 2 * DIMENSION
-    assert cost["drops"] == ["concepts"]
+    assert cost["drops"] == ["concepts", "speech:whisper-tiny-en"]
     assert states(installed)["builtin"] == "in use"
 
     with Asker(installed, PHOTOS) as asker:
