@@ -34,8 +34,8 @@ import cv2
 
 from benchmarks import report
 from config.settings import load
+from daemon.model_report import plan_of
 from daemon.setup import setup_of
-from daemon.view import BUILTIN_PLAN
 from daemon.worker import long_files_of, resources_of
 from indexer.hearing import hear
 from indexer.media.files import FileIdentity
@@ -141,7 +141,10 @@ class Line:
     """The worker's line with the settings as they come, in a library of its own."""
 
     def __init__(self, scratch: Path) -> None:
-        setup = setup_of(load(environ=os.environ, files=[], flags={"library": str(scratch / "library")}))
+        settings = load(environ=os.environ, files=[], flags={"library": str(scratch / "library")})
+        setup = setup_of(settings)
+        plan = plan_of("builtin", settings.paths)
+        self._stages = tuple(stage for stage in plan.stages if applies(stage, Kind.VIDEO))
         resources = resources_of(setup)
         self.stages: dict[str, LoadedStage] = {}
         self.long_files = long_files_of(setup)
@@ -171,7 +174,7 @@ class Line:
             path=str(clip),
             identity=FileIdentity(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino),
             sidecar=None,
-            stages=tuple(stage for stage in BUILTIN_PLAN.stages if applies(stage, Kind.VIDEO)),
+            stages=self._stages,
             kind=Kind.VIDEO,
         )
         results: list[Analysis | Failure] = []

@@ -125,6 +125,8 @@ class Answers:
             raise NothingThere(f"{path} is a photo: nothing is said in it.", "Name a video or a sound.")
         if row.transcript is None:
             check_done(row, path, "speech", self.share_of(row.media_id))
+            if row.info is not None and row.info.audio_codec is None:
+                raise NothingThere(f"{path} has no sound.")
             raise NothingThere(
                 f"The profile {self.plan.profile} does not listen to what is said.",
                 "`reverie models` lists the profiles; one with a speech model does.",

@@ -155,3 +155,10 @@ def test_nothing_is_said_over_music_and_silence(library: tuple[Reverie, Path]) -
     assert len(spoken) == 2
     assert spoken[0][0] == pytest.approx(BIRTHDAY, abs=0.5)
     assert spoken[1][0] == pytest.approx(FLOWER, abs=0.5)
+
+
+def test_a_video_without_sound_says_so(library: tuple[Reverie, Path]) -> None:
+    reverie, media = library
+    finished = reverie.run("transcript", media / "silent.mkv")
+    assert finished.returncode == 1
+    assert "silent.mkv has no sound." in finished.stderr
