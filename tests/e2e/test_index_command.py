@@ -154,10 +154,10 @@ def test_a_path_that_is_not_there_is_wrong_use(reverie: Reverie, photos: Path, n
 
 def test_what_is_no_photo_is_wrong_use(reverie: Reverie, photos: Path, pipe: Path) -> None:
     (photos / "notes.txt").write_text("no photo", encoding="utf-8")
-    for path in (photos / "notes.txt", pipe):
+    for path, reason in ((photos / "notes.txt", "is not a photo, video or sound"), (pipe, "is not a file but a pipe")):
         finished = reverie.run("index", path)
         assert finished.returncode == 2
-        assert finished.stderr.startswith(f"reverie: {path} is not a photo, video or sound")
+        assert finished.stderr.startswith(f"reverie: {path} {reason}")
 
 
 def test_nothing_to_index_is_wrong_use(reverie: Reverie) -> None:
