@@ -32,6 +32,9 @@ BATCHES_AHEAD = 3
 LONG_AHEAD = 2
 """Long files for each worker: one that it goes through, and one that waits."""
 
+GOT_ON = 0.01
+"""The share of a long file by which an attempt must get further than the one before, if its end is to be forgiven."""
+
 LOOK_SECONDS = 0.2
 """Where no long file waited, it is not looked again for so long: each look is a transaction."""
 
@@ -115,6 +118,8 @@ class Scheduler:
         self._working: dict[int, Work] = {}
         self._suspects: list[Work] = []
         self._on_trial: int | None = None
+        self._reached: dict[int, float] = {}
+        """How far long files had got, by media id, when the worker died of them."""
         self._not_before: dict[int, float] = {}
         self._look_again = 0.0
         self.paused: str | None = None
@@ -279,6 +284,7 @@ class Scheduler:
             work = self._working.pop(analysis.media_id, None)
             for failure in analysis.failed:
                 self._settle_failure(failure, work)
+            self._reached.pop(analysis.media_id, None)
             if work is not None and (_is_long(work) or (analysis.info and analysis.info.kind != Kind.PHOTO)):
                 self._ended(work.content_hash)
         for failure in failures:
@@ -295,6 +301,12 @@ class Scheduler:
             self._suspects.extend(self._working.pop(media_id) for media_id in death.begun)
             return
         work = self._working[death.begun[0]]
+        reached = death.shares.get(work.media_id, 0.0)
+        if reached >= self._reached.get(work.media_id, 0.0) + GOT_ON:
+            # What is done of a long file is noted: it comes to its end, even where memory is short now and then.
+            self._reached[work.media_id] = reached
+            self._catalog.release([self._working.pop(work.media_id).media_id])
+            return
         failure = Failure(
             media_id=work.media_id,
             stages=work.stages,

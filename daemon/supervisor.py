@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -68,6 +68,8 @@ class Death:
     """Media ids it had not begun."""
     loading: str | None = None
     """The stage that it was loading, which may have done it as well."""
+    shares: dict[int, float] = field(default_factory=dict)
+    """How far long files were that it had begun, 0 to 1, by media id."""
 
 
 class Supervisor:
@@ -365,7 +367,7 @@ class Supervisor:
         waiting = tuple(media_id for media_id in self._in_flight if media_id not in begun)
         logger.warning("the worker %s; it had begun %d files, and %d waited", reason, len(begun), len(waiting))
         loading = self._preparing
-        death = Death(reason, begun, waiting, loading)
+        death = Death(reason, begun, waiting, loading, dict(self.shares))
         self.stop()
         if loading is not None:
             self._fell_loading = [*(self._fell_loading if loading in self._fell_loading else ()), loading]

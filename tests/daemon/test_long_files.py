@@ -178,3 +178,25 @@ def test_notes_on_files_that_nothing_is_to_be_done_for_are_swept(tmp_path: Path)
     indexing.forget()
     assert notes.contents(settings.paths.notes) == [hashes[waiting]]
     indexing.close()
+
+
+def test_a_long_file_is_not_blamed_as_long_as_each_attempt_gets_further(
+    line: Line, tmp_path: Path, workers: ScriptedWorkers, scheduler: Scheduler
+) -> None:
+    [sound] = line.add(write_tone(tmp_path / "long.wav"))
+
+    def die_at(share: float) -> None:
+        scheduler.step(0)
+        assert workers.in_flight == [sound]
+        workers.shares = {sound: share}
+        workers.die(sound)
+        scheduler.step(0)
+        line.clock.ahead += max(BACKOFF_SECONDS) + LOOK_SECONDS
+
+    for share in (0.2, 0.4, 0.6, 0.8):
+        die_at(share)
+        assert line.states(sound) == {"pending"}
+    for _ in range(MOST_ATTEMPTS):
+        assert line.states(sound) == {"pending"}
+        die_at(0.8)
+    assert line.states(sound) == {"quarantined"}

@@ -64,7 +64,8 @@ class ScriptedWorkers:
 
     def die(self, *begun: int) -> None:
         """What is answered next."""
-        self._answer = Death("was killed by SIGKILL", begun, tuple(set(self.in_flight) - set(begun)))
+        waiting = tuple(set(self.in_flight) - set(begun))
+        self._answer = Death("was killed by SIGKILL", begun, waiting, shares=dict(self.shares))
 
 
 def worker_setup(folder: Path, model_cache: Path = Path("/nowhere"), **changes: Any) -> Setup:
