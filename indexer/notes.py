@@ -16,7 +16,6 @@ from pathlib import Path
 
 from config.errors import CatalogError
 
-
 HASH_LENGTH = 64
 
 
