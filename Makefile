@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+READINGS := /usr/share/pocketsphinx/test/data/librivox
 # What `make demo` does, and on what: make demo PHOTOS=~/Pictures QUERY="a dog on the beach"
 PHOTOS ?= .demo/photos
 QUERY ?= a cup of coffee on a table
@@ -24,10 +25,11 @@ demo: setup  ## index a folder of photos and search it
 	$(BIN)/reverie --library .demo/library search "$(QUERY)"
 
 tools:
-	@command -v systemd-analyze >/dev/null && command -v espeak-ng >/dev/null || { \
-	  echo "The tests check the systemd units with systemd-analyze and speak with espeak-ng; installing both."; \
+	@command -v systemd-analyze >/dev/null && command -v espeak-ng >/dev/null && [ -d $(READINGS) ] || { \
+	  echo "The tests check the units with systemd-analyze, speak with espeak-ng and hear real readings; installing them."; \
 	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get update -qq && \
-	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get install -y -qq --no-install-recommends systemd espeak-ng >/dev/null; }
+	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get install -y -qq --no-install-recommends systemd espeak-ng \
+	    pocketsphinx-testdata >/dev/null; }
 
 # Two at a time: many tests wait for a service, which two cores can do for two of them.
 test: setup tools  ## run the tests

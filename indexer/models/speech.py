@@ -33,6 +33,7 @@ _MARGIN = 0.2
 """Seconds."""
 _ASIDE = 0.5
 """Seconds by which a pause may push a word aside."""
+_ABBREVIATIONS = frozenset({"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs."})
 _STOPS = (".", "?", "!", "\u3002", "\uff1f", "\uff01")
 """What ends a sentence, the full width forms of Chinese and Japanese included."""
 NOTHING = Transcript(None, 0.0, ())
@@ -161,12 +162,16 @@ def _sentences(said: Utterance) -> Iterator[Utterance]:
     parts: list[list[Word]] = []
     for word in said.words:
         before = parts[-1][-1] if parts else None
-        if before is None or before.text.endswith(_STOPS) or word.start - before.end >= _JOINED:
+        if before is None or _ends_sentence(before.text) or word.start - before.end >= _JOINED:
             parts.append([])
         parts[-1].append(word)
     for part in parts:
         sentence = utterance_of(part)
         yield replace(sentence, words=tuple(replace(word, text=word.text.strip()) for word in sentence.words))
+
+
+def _ends_sentence(word: str) -> bool:
+    return word.endswith(_STOPS) and word.strip().lower() not in _ABBREVIATIONS
 
 
 def _in_place(utterances: Sequence[Utterance], speech: Sequence[Stretch]) -> Iterator[Utterance]:
@@ -248,11 +253,16 @@ class FasterWhisper:
             without_timestamps=True,
         )
         utterances = tuple(
-            utterance_of([Word(word.word, word.start, word.end, word.probability) for word in segment.words])
+            utterance_of([Word(_hyphened(word.word), word.start, word.end, word.probability) for word in segment.words])
             for segment in segments
             if segment.words and is_speech(segment.no_speech_prob, segment.avg_logprob, segment.compression_ratio)
         )
         return Transcript(info.language, float(info.language_probability), utterances)
+
+
+def _hyphened(word: str) -> str:
+    """A part of a compound without the space that small models put before it: "cold" and "-hearted"."""
+    return word[1:] if word.startswith(" -") and len(word) > len(" -") else word
 
 
 def is_speech(no_speech: float, log_probability: float, compression: float) -> bool:

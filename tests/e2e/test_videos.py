@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import sample_footage
 from tests.e2e.driver import Reverie
 from tests.films import RATE, View, film, soundtrack
 from tests.indexer.media.clips import with_matrix
+from tests.sample_footage import CITY, CITY_CUT, READING
 from tests.sample_photos import copy_photos
 
 BIRTHDAY, FLOWER = 9.0, 24.5
@@ -22,7 +24,7 @@ SHOWN = {"a cup of coffee": (7, 15), "a cat": (15, 21), "a motorcycle": (30, 38)
 """What party.mp4 shows from when to when."""
 GOOD = {
     *("party.mp4", "portrait.mov", "uneven.mp4", "silent.mkv", "memo.wav", "ten-bit.mp4", "4k.mp4", "one-frame.mp4"),
-    *("really-a-video.jpg", "sound-only.mp4", "cut-short.mp4", "coffee.png"),
+    *("really-a-video.jpg", "sound-only.mp4", "cut-short.mp4", "coffee.png", CITY.name, READING.name),
 }
 BAD = {"empty.mp4", "text.mp4", "no-index.mp4", "playlist.mp4", "random.mov"}
 
@@ -54,6 +56,9 @@ def make_good(folder: Path) -> None:
         spoken = soundtrack(6, [(1.0, "The key is under the green stone.")])
         file.writeframes((spoken * 32767).astype("<i2").tobytes())
     copy_photos(folder, "coffee.png")
+    sample_footage.check()
+    for real in (CITY, READING):
+        shutil.copyfile(real, folder / real.name)
 
 
 def make_bad(folder: Path) -> None:
@@ -128,7 +133,7 @@ def test_words_that_are_only_spoken_find_a_voice_memo(library: tuple[Reverie, Pa
     ("query", "expected"),
     [
         ("type:video duration:>20s", {"party.mp4"}),
-        ("type:audio", {"memo.wav", "sound-only.mp4"}),
+        ("type:audio", {"memo.wav", "sound-only.mp4", READING.name}),
         ("type:photo", {"coffee.png"}),
         ("type:video has:audio", {"party.mp4", "cut-short.mp4"}),
         ("type:video has:speech", {"party.mp4"}),
@@ -155,6 +160,18 @@ def test_nothing_is_said_over_music_and_silence(library: tuple[Reverie, Path]) -
     assert len(spoken) == 2
     assert spoken[0][0] == pytest.approx(BIRTHDAY, abs=0.5)
     assert spoken[1][0] == pytest.approx(FLOWER, abs=0.5)
+
+
+def test_real_footage_is_cut_where_it_was_cut(library: tuple[Reverie, Path]) -> None:
+    reverie, media = library
+    shots = {one["shot"]: one["start"] for one in reversed(reverie.json("show", media / CITY.name)["segments"])}
+    assert shots == {1: 0.0, 2: pytest.approx(CITY_CUT, abs=0.1)}
+
+
+def test_a_real_reading_is_found_by_its_words(library: tuple[Reverie, Path]) -> None:
+    reverie, _ = library
+    assert reverie.found("said:selfish") == [READING.name]
+    assert reverie.found("rather cold hearted and rather selfish")[0] == READING.name
 
 
 def test_a_video_without_sound_says_so(library: tuple[Reverie, Path]) -> None:

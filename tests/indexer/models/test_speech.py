@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
+import re
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,8 @@ from indexer.models.speech import SpeechStage, joined, load
 from indexer.models.voice import LONGEST, RATE, speech_in, voice_in
 from indexer.records import Transcript
 from indexer.stage import SoundStage, Stretch
-from tests import tiny_tasks
+from tests import sample_footage, tiny_tasks
+from tests.sample_footage import READ, READ_FROM, READ_UNTIL, READING
 from tests.voices import chords, noise, sentences, silence, spoken
 
 FIRST = "the children are playing on the beach"
@@ -62,6 +66,18 @@ def test_sentences_come_in_order_with_their_words_and_how_sure_they_are(heard: T
         assert all(word.start < word.end and 0 <= word.confidence <= 1 for word in said.words)
         assert all(left.end <= right.start + 0.01 for left, right in itertools.pairwise(said.words))
     assert all(said.end - said.start < 6 for said in heard.utterances), "times were stretched over the pause"
+
+
+def test_a_real_voice_is_understood_and_its_words_lie_where_it_reads_them(whisper: SpeechStage) -> None:
+    sample_footage.check()
+    with wave.open(str(READING)) as file:
+        assert file.getframerate() == RATE
+        read = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+    said = transcribed(whisper, np.concatenate([silence(7), read, silence(2)])).utterances
+    heard = re.findall(r"[a-z]+", " ".join(one.text for one in said).lower())
+    assert difflib.SequenceMatcher(None, heard, READ.split()).ratio() > 0.85
+    assert said[0].start == pytest.approx(7 + READ_FROM, abs=0.4)
+    assert said[-1].end == pytest.approx(7 + READ_UNTIL, abs=0.4)
 
 
 def test_of_a_long_stretch_nothing_is_left_out(whisper: SpeechStage) -> None:
