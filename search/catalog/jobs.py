@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from indexer.records import Failure, Kind, Space, stage_order
+from indexer.records import Analysis, Failure, Kind, Space, stage_order
 from indexer.stages import applies, kinds_of
 from search.catalog import fulltext
 from search.catalog.rows import Work
@@ -46,6 +46,14 @@ def give_back_but(db: sqlite3.Connection, media_id: int, stages: Collection[str]
         f" AND stage NOT IN ({marks(stages)})",
         (now, media_id, *stages),
     )
+
+
+def unanswered(db: sqlite3.Connection, analysis: Analysis) -> tuple[str, ...]:
+    """The stages of a media file that run and did not fail: what an analysis that cannot be stored was to answer. Not
+    only those that it names: if it says that the file is of another kind, nobody tries the others as they are."""
+    failed = {stage for failure in analysis.failed for stage in failure.stages}
+    rows = db.execute("SELECT stage FROM job WHERE media_id = ? AND state = 'running'", (analysis.media_id,))
+    return tuple(stage for (stage,) in rows if stage not in failed)
 
 
 def reopen(db: sqlite3.Connection, media_id: int, stage: str, now: float) -> None:

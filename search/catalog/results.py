@@ -62,7 +62,7 @@ def store(
             unusable.append(
                 Failure(
                     media_id=analysis.media_id,
-                    stages=tuple(analysis.stages),
+                    stages=jobs.unanswered(db, analysis),
                     title=f"What was found in this file cannot be stored: {error}.",
                     remedy="This is a fault in Reverie: please report it, with the file if you can.",
                     permanent=True,

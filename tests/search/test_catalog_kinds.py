@@ -100,6 +100,17 @@ def test_a_stage_that_failed_on_a_file_of_another_kind_is_told_from_those_not_tr
     assert states == dict.fromkeys(OF_VIDEOS, "pending") | {Stage.DESCRIBE: "done", SPEECH: "quarantined"}
 
 
+def test_what_cannot_be_stored_of_a_file_of_another_kind_leaves_nothing_running(catalog: Catalog) -> None:
+    mistaken = see(catalog, "a.jpg", Kind.PHOTO)
+    catalog.claim(1)
+    impossible = film(mistaken, stages={Stage.DESCRIBE: 1}, embeddings=(), transcripts={}, segments=(Segment(3),))
+    catalog.store([impossible], [])
+    [row] = catalog.photos([mistaken])
+    assert row.kind == Kind.PHOTO
+    assert {job.stage: job.state for job in row.jobs} == dict.fromkeys(OF_PHOTOS, "quarantined")
+    assert catalog.counts().running == 0
+
+
 @pytest.mark.parametrize("video_first", [True, False])
 def test_the_photo_of_a_live_photo_stands_for_its_video(catalog: Catalog, *, video_first: bool) -> None:
     photo, video = see(catalog, "live.heic", Kind.PHOTO), see(catalog, "live.mov", Kind.VIDEO)
