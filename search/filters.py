@@ -6,16 +6,22 @@ import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from indexer.records import Kind
 from search import amounts
 from search.catalog.sql import IN_USE
 from search.conditions import AnyOf, Condition, Seconds, Stars, Words
 from search.dates import Span
 from search.terms import tokens as tokens_of
 
+LONG = f"m.kind != '{Kind.PHOTO}'"
+"""What the index `media_kind` holds: videos and sounds, far fewer than all media."""
+
 HAS = {
-    "audio": "m.audio_codec IS NOT NULL OR m.kind = 'audio'",
+    "audio": f"{LONG} AND (m.audio_codec IS NOT NULL OR m.kind = 'audio')",
     "place": "m.latitude IS NOT NULL AND m.longitude IS NOT NULL",
-    "speech": f"m.id IN (SELECT media_id FROM utterance WHERE {IN_USE})"
+    # Of each transcript one utterance tells: there may be thousands.
+    "speech": f"m.id IN (SELECT media_id FROM transcript WHERE {IN_USE} AND EXISTS (SELECT 1 FROM utterance"
+    " WHERE utterance.media_id = transcript.media_id AND utterance.stage = transcript.stage))"
     f" OR m.id IN (SELECT media_id FROM event WHERE label = 'speech' AND kind = 'sound' AND {IN_USE})",
 }
 
@@ -77,12 +83,13 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one lin
         case _, Stars(low=low, high=high):
             return "m.rating BETWEEN ? AND ?", [low, high]
         case _, Seconds(low=low, high=high, with_low=with_low, with_high=with_high):
-            return f"m.duration >{'=' * with_low} ? AND m.duration <{'=' * with_high} ?", [low, high]
+            return f"{LONG} AND m.duration >{'=' * with_low} ? AND m.duration <{'=' * with_high} ?", [low, high]
         case _, Words(tokens=tokens, phrase=phrase):
             expression = fts_expression(tokens, "+" if phrase else "AND")
             return "m.id IN (SELECT rowid FROM fulltext WHERE fulltext MATCH ?)", [expression]
         case "type", AnyOf(texts=texts):
-            return _any("m.kind = ?", texts)
+            kinds, bound = _any("m.kind = ?", texts)
+            return (kinds if Kind.PHOTO in texts else f"{LONG} AND ({kinds})"), bound
         case ("camera" | "lens") as column, AnyOf(texts=texts):
             return _any(f"m.{column} LIKE ? ESCAPE '\\'", (f"%{_escape(text)}%" for text in texts))
         case "tag", AnyOf(texts=texts):
@@ -137,15 +144,26 @@ def _actions(names: Sequence[str]) -> Clause:
     """What somebody does, by words of its name, in their order; * stands for anything. Seen in motion, or tagged."""
     patterns = [action_pattern(name) for name in names]
 
-    def like(column: str) -> str:
-        return " OR ".join([f"' ' || {column} || ' ' LIKE ? ESCAPE '\\'"] * len(patterns))
-
-    events = f"SELECT media_id FROM event WHERE kind = 'action' AND {IN_USE} AND ({like('label')})"
+    like = " OR ".join(["' ' || name || ' ' LIKE ? ESCAPE '\\'"] * len(patterns))
+    events = (
+        "SELECT media_id FROM event"
+        f" WHERE label IN ({_different('event', 'label')} AND ({like})) AND kind = 'action' AND {IN_USE}"
+    )
     tags = (
         "SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id"
-        f" WHERE source = 'action' AND ({like('name')})"
+        f" WHERE tag.name IN ({_different('tag', 'name')} AND ({like})) AND source = 'action'"
     )
     return f"m.id IN ({events}) OR m.id IN ({tags})", [*patterns, *patterns]
+
+
+def _different(table: str, column: str) -> str:
+    """SQL for the different values (`name`) of the first column of an index, by one step through it for each: they are
+    few, and the rows are many."""
+    following = f"SELECT min({column}) FROM {table}"
+    return (
+        f"WITH RECURSIVE one (name) AS ({following} UNION ALL SELECT ({following} WHERE {column} > one.name) FROM one"
+        " WHERE one.name NOT NULL) SELECT name FROM one WHERE name NOT NULL"
+    )
 
 
 def action_pattern(name: str) -> str:
