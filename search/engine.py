@@ -208,8 +208,8 @@ class Engine:
     def _vectors_of(self, media_ids: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         rows = self._catalog.vectors_of_media(self._index.space, media_ids)
         found: dict[int, NDArray[np.float32]] = {}
-        for media_id in dict.fromkeys(rows.media_ids.tolist()):
-            own = rows.data[rows.media_ids == media_id].astype(np.float32)
+        for media_id, part in rows.parts():
+            own = rows.data[part].astype(np.float32)
             mean = own.mean(axis=0)
             found[media_id] = own[0] if len(own) == 1 else mean / max(float(np.linalg.norm(mean)), 1e-6)
         return found

@@ -5,6 +5,7 @@ Pure: what speaks for them is gathered elsewhere (`search.evidence`, `search.spe
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -160,17 +161,17 @@ def _equal_parts(first: Segment, second: Segment, before: _Span, after: _Span) -
 
 
 def _spans(clues: Sequence[Clue], moments: Mapping[int, Segment]) -> list[_Span]:
+    ordinals, begins = list(moments), [one.start or 0.0 for one in moments.values()]
+
+    def moment_at(clue: Clue) -> int | None:
+        """The moment in which its middle lies; of one behind them all (sound may be longer), the last."""
+        begun = bisect.bisect_right(begins, (clue.start + clue.end) / 2)
+        return ordinals[begun - 1] if begun else None
+
     return [
-        _Span(clue.start, clue.end, _moment_at(moments, clue), {clue.kind: clue.weight}, (clue.reason,))
+        _Span(clue.start, clue.end, moment_at(clue), {clue.kind: clue.weight}, (clue.reason,))
         for clue in sorted(clues, key=lambda clue: (clue.start, clue.end))
     ]
-
-
-def _moment_at(moments: Mapping[int, Segment], clue: Clue) -> int | None:
-    """The moment in which the middle of a clue lies; of one behind them all (sound may be longer), the last."""
-    middle = (clue.start + clue.end) / 2
-    begun = [at for at, one in moments.items() if (one.start or 0.0) <= middle]
-    return begun[-1] if begun else None
 
 
 def _merged(spans: Sequence[_Span]) -> list[_Span]:

@@ -134,9 +134,8 @@ class MomentFinder:
         rows = self._catalog.vectors_of_media(self._gather.index.space, media_ids)
         data = rows.data.astype(np.float32)
         return {
-            media_id: _Vectors({at: row for row, at in enumerate(rows.ordinals[own].tolist())}, data[own])
-            for media_id in media_ids
-            if (own := rows.media_ids == media_id).any()
+            media_id: _Vectors({at: row for row, at in enumerate(rows.ordinals[part].tolist())}, data[part])
+            for media_id, part in rows.parts()
         }
 
     def _alike(self, vectors: _Vectors | None, first: int, second: int) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -257,3 +258,9 @@ class Vectors:
     """(n,) of the segments: 0 is a photo, from 1 on a moment of a video."""
     data: NDArray[np.float16]
     """(n, dimension), L2 norm 1."""
+
+    def parts(self) -> Iterator[tuple[int, slice]]:
+        """(media id, its rows) one media after the other, where the rows of each stand together."""
+        starts = np.flatnonzero(np.diff(self.media_ids, prepend=-1)).tolist()
+        for start, end in itertools.pairwise([*starts, len(self.media_ids)]):
+            yield int(self.media_ids[start]), slice(start, end)
