@@ -106,12 +106,12 @@ class Analyst:
                 results = outcome
         except ReverieError as error:
             trouble = Broken.by(error)
-        done = [result.analysis.media_id for result in results if isinstance(result, Done)]
-        for media_id in done:
-            notes.forget(self._notes, self._contents[media_id])
+        done = {self._contents[result.analysis.media_id] for result in results if isinstance(result, Done)}
+        for content_hash in done:
+            notes.forget(self._notes, content_hash)
         for media_id in self._contents.keys() - self._supervisor.in_flight:
             del self._contents[media_id]
-        pictures = Pictures(self._pictures).take() if done else {}
+        pictures = Pictures(self._pictures).take(done)
         return msgspec.msgpack.encode(
             Exchange(
                 list(results), pictures, death, dict(self._supervisor.reports), dict(self._supervisor.shares), trouble

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from config.errors import CatalogError
@@ -75,14 +75,16 @@ class Pictures:
         for path in self._folder.glob("*/*.png"):
             path.unlink(missing_ok=True)
 
-    def take(self) -> dict[str, bytes]:
-        """All pictures by their names in the folder, out of it. Files still being written have other names."""
+    def take(self, contents: Iterable[str]) -> dict[str, bytes]:
+        """The pictures of contents (by their hashes) by their names in the folder, out of it. Those of a video that is
+        not done stay: its cover and its preview are made of them. Files still being written have other names."""
         taken = {}
-        for path in self._folder.glob("*/*"):
-            name = path.relative_to(self._folder).as_posix()
-            if _NAME.fullmatch(name):
-                taken[name] = path.read_bytes()
-                path.unlink()
+        for content_hash in contents:
+            for path in thumbnail_path(self._folder, content_hash).parent.glob(f"{content_hash}*"):
+                name = path.relative_to(self._folder).as_posix()
+                if _NAME.fullmatch(name):
+                    taken[name] = path.read_bytes()
+                    path.unlink()
         return taken
 
     def put(self, taken: Mapping[str, bytes]) -> None:

@@ -51,11 +51,18 @@ def test_what_an_actor_sends_back_is_taken_once(pictures: Pictures, tmp_path: Pa
     pictures.keep_keyframe(ONE, 3, b"third")
     pictures.keep_preview(ONE, b"preview")
     before = {path.relative_to(tmp_path): path.read_bytes() for path in files(tmp_path) if path.suffix != ".part"}
-    taken = pictures.take()
-    assert pictures.take() == {}
+    taken = pictures.take([ONE, OTHER])
+    assert pictures.take([ONE, OTHER]) == {}
     home = tmp_path / "home"
     Pictures(home).put(taken)
     assert {path.relative_to(home): path.read_bytes() for path in files(home)} == before
+
+
+def test_keyframes_of_a_video_that_is_not_done_stay_with_the_actor(pictures: Pictures) -> None:
+    pictures.keep_keyframe(ONE, 1, b"first")
+    taken = pictures.take([OTHER])
+    assert taken and all(OTHER in name for name in taken)
+    assert pictures.keyframe(ONE, 1) is not None
 
 
 @pytest.mark.parametrize("name", ["../../etc/x.jpg", "ab/short.jpg", f"ab/{OTHER}.jpg", f"ab/{ONE}.sh"])
