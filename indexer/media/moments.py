@@ -40,6 +40,8 @@ _CANDIDATES, _KEPT = 12, 6
 """So many frames of a moment are held, and so many of them kept when there is one more."""
 _FRAME: Final = 0.04
 """Seconds that a single frame lasts where the file does not say."""
+_COMPARED: Final = 200
+"""Moments that stand for all others where the cover is chosen."""
 _EXPOSED: Final = 0.2
 _CONTRAST: Final = 0.25
 
@@ -131,20 +133,24 @@ def choose_cover(looks: Sequence[tuple[float, Look]]) -> int | None:
     """
     if not looks:
         return None
-    seconds = np.array([weight for weight, _ in looks])
-    likeness = _likeness([look for _, look in looks]) @ (seconds / max(float(seconds.sum()), 1e-9))
+    # Each is compared with so many, evenly chosen: all with all would be too much for a day of video.
+    some = [looks[at] for at in np.unique(np.linspace(0, len(looks) - 1, _COMPARED).round().astype(int))]
+    seconds = np.array([weight for weight, _ in some])
+    likeness = _likeness([look for _, look in looks], [look for _, look in some])
+    likeness = likeness @ (seconds / max(float(seconds.sum()), 1e-9))
     empty = [look.is_black or look.is_flat for _, look in looks]
     merit = [-1.0 if nothing else quality_of(look) for nothing, (_, look) in zip(empty, looks, strict=True)]
     best = int(np.argmax(np.array(merit) * np.maximum(likeness, 1e-6)))
     return None if empty[best] else best
 
 
-def _likeness(looks: Sequence[Look]) -> NDArray[np.float64]:
-    """(N, N): 1 less how much two frames differ, as `indexer.media.looks.change` has it."""
-    roots = np.sqrt(np.stack([look.colours for look in looks]))
-    grids = np.stack([look.grid.reshape(-1) for look in looks])
-    colours = np.sqrt(np.clip(1 - roots @ roots.T, 0, 1))
-    places = np.stack([np.minimum(1, 3 * np.abs(grids - grid).mean(axis=1)) for grid in grids])
+def _likeness(looks: Sequence[Look], others: Sequence[Look]) -> NDArray[np.float64]:
+    """(N, M): 1 less how much two frames differ, as `indexer.media.looks.change` has it."""
+    roots, other_roots = (np.sqrt(np.stack([look.colours for look in row])) for row in (looks, others))
+    other_grids = np.stack([look.grid.reshape(-1) for look in others])
+    colours = np.sqrt(np.clip(1 - roots @ other_roots.T, 0, 1))
+    grids = (look.grid.reshape(-1) for look in looks)
+    places = np.stack([np.minimum(1, 3 * np.abs(other_grids - grid).mean(axis=1)) for grid in grids])
     return np.asarray(1 - 0.5 * colours - 0.5 * places, np.float64)
 
 
