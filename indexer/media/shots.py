@@ -48,8 +48,6 @@ _PALER: Final = 0.9
 _BACKWARDS: Final = 0.15
 _LENGTHS: Final = (0.4, 0.7, 1.2, 2.0)
 """Seconds of the dissolves that are tried."""
-_REMEMBERED: Final = 80
-"""Stretches between sampled frames whose frames are kept, 4 KB each: windows overlap, and places have neighbours."""
 _MARGIN: Final = 0.003
 """Seconds beyond the last frame of a place, so that it is among those that are given."""
 
@@ -123,6 +121,11 @@ class Places:
         self._marks: dict[float, Look] = {}
         """Sampled frames, decoded like the others."""
 
+    def forget(self, before: float) -> None:
+        """Forget what was decoded before a time: 4 KB a frame are held, of one window's frames at most."""
+        self._stretches = {time: frames for time, frames in self._stretches.items() if time >= before}
+        self._marks = {time: frame for time, frame in self._marks.items() if time >= before}
+
     def load(self, looks: Sequence[Look], first: int, last: int) -> None:
         """Decode what lies between two sampled frames, as far as it is not known."""
         missing = [at for at in range(first, last) if looks[at].time not in self._stretches]
@@ -138,8 +141,6 @@ class Places:
         return frames if end is None else [*frames, end]
 
     def _decode(self, edges: Sequence[float]) -> None:
-        while len(self._stretches) > _REMEMBERED:
-            del self._stretches[next(iter(self._stretches))]
         frames = sample(
             self._video, every=0, start=edges[0], end=edges[-1] + _MARGIN, short_side=SIDE, threads=self._threads
         )
@@ -149,12 +150,12 @@ class Places:
             stretches[number].append(look_at(frame, judge_sharpness=False))
         self._stretches |= dict(zip(edges[:-1], stretches[:-1], strict=True))
         self._marks |= {edge: stretch[0] for edge, stretch in zip(edges, stretches, strict=True) if stretch}
-        while len(self._marks) > 2 * _REMEMBERED:
-            del self._marks[next(iter(self._marks))]
 
 
 def boundaries(looks: Sequence[Look], places: Places) -> list[Boundary]:
-    """Where shots begin within sampled frames, which are in order."""
+    """Where shots begin within sampled frames, which are in order; nothing before them is asked of `places` again."""
+    if looks:
+        places.forget(looks[0].time)
     suspects = _suspects(looks)
     for first, last in _joined(suspects, 0):
         places.load(looks, first, last)
