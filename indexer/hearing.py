@@ -79,7 +79,8 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hear(source: Source, stages: Mapping[str, SoundStage], notes: Notes, *, tell: Callable[[float], None]) -> HeardAll:
-    """Listen to all of a file, from where `notes` end. `tell` is told how far (seconds), after each piece.
+    """Listen to all of a file, from where `notes` end. `tell` is told how far (seconds), after each stage of
+    each piece.
 
     Raises:
         MediaError: the file can no longer be read.
@@ -91,7 +92,8 @@ def hear(source: Source, stages: Mapping[str, SoundStage], notes: Notes, *, tell
         clock = time.perf_counter()
         for piece in _pieces(source, pages[-1] if pages else None):
             seconds = {"listen": time.perf_counter() - clock}
-            page = _heard(piece, {name: stage for name, stage in stages.items() if name not in failed}, seconds)
+            listening = {name: stage for name, stage in stages.items() if name not in failed}
+            page = _heard(piece, listening, seconds, tell)
             notes.add(len(pages), msgspec.msgpack.encode(page))
             pages.append(page)
             failed |= page.failed.keys()
@@ -146,7 +148,9 @@ def _after(sound: Sound, start: int) -> tuple[int, NDArray[np.float32]]:
     return place + skipped, sound.samples[skipped:]
 
 
-def _heard(piece: _Piece, stages: Mapping[str, SoundStage], seconds: dict[str, float]) -> _Page:
+def _heard(
+    piece: _Piece, stages: Mapping[str, SoundStage], seconds: dict[str, float], tell: Callable[[float], None]
+) -> _Page:
     offset = piece.start / RATE
     speech = speech_in(piece.voice, len(piece.samples))
     transcripts: dict[str, Transcript] = {}
@@ -164,6 +168,7 @@ def _heard(piece: _Piece, stages: Mapping[str, SoundStage], seconds: dict[str, f
                 transcripts[name] = _moved(found.transcript, offset)
             events[name] = tuple(replace(one, start=one.start + offset, end=one.end + offset) for one in found.events)
         seconds[name] = time.perf_counter() - clock
+        tell(offset)
     return _Page(
         run=piece.run,
         end=piece.end,

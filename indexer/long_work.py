@@ -34,7 +34,7 @@ TELL_SECONDS = 1.0
 """How often it is told how far a file is, at most."""
 
 _T = TypeVar("_T")
-_Opener = Callable[[str, VideoLimits, FileIdentity | None], AbstractContextManager[Video | Audio]]
+_Opener = Callable[[str, VideoLimits, FileIdentity | None, Callable[[], None]], AbstractContextManager[Video | Audio]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +80,13 @@ class LongWork:
         """
         owed = self._stages.owed(task.stages, task.vectors[0][1] if task.vectors else None)
         self._began(task.media_id)
+        progress = _Progress(lambda share: self._tell(task.media_id, share), self._frames.check)
         if owed.stored is not None:
-            return self._reread(task, owed)
-        with _opened(task, self._settings.limits) as media:
+            return self._reread(task, owed, progress)
+        with _opened(task, self._settings.limits, progress.got_on) as media:
             sidecar = self._read_sidecar(task.sidecar)
             info = describe_video(media, sidecar) if isinstance(media, Video) else describe_audio(media, sidecar)
-            progress = _Progress(
-                info.duration or 0.0, lambda share: self._tell(task.media_id, share), self._frames.check
-            )
+            progress.whole = info.duration or 0.0
             return self._analysed(task, owed, media, info, progress)
 
     def _analysed(self, task: Task, owed: Owed, media: Video | Audio, info: MediaInfo, progress: _Progress) -> Analysis:
@@ -165,9 +164,14 @@ class LongWork:
         about = "\n".join(f"{name} {stages[name].revision}" for name in sorted(stages))
         return hear(source, stages, Notes(self._settings.notes, task.content_hash, f"hear\n{about}"), tell=tell)
 
-    def _reread(self, task: Task, owed: Owed) -> Analysis:
+    def _reread(self, task: Task, owed: Owed, progress: _Progress) -> Analysis:
         """All that is owed reads vectors, which are stored."""
-        looked = self._frames.results([self._frames.read(vector, owed.vector) for _, vector in task.vectors])
+        progress.whole, reached = len(task.vectors), progress.reporter()
+        sent = []
+        for number, (_, vector) in enumerate(task.vectors):
+            reached(number)
+            sent.append(self._frames.read(vector, owed.vector))
+        looked = self._frames.results(sent)
         failed = owed.failed | {name: error for one in looked for name, error in one.failed.items()}
         done = [name for name in task.stages if name not in failed]
         tags: dict[str, tuple[Tag, ...]] = {}
@@ -200,9 +204,10 @@ class LongWork:
 class _Progress:
     """How far the passes over one file are; the slowest one counts."""
 
-    def __init__(self, duration: float, tell: Callable[[float], None], check: Callable[[], None]) -> None:
+    def __init__(self, tell: Callable[[float], None], check: Callable[[], None]) -> None:
         """`check` raises if nobody wants the result any more."""
-        self._duration = duration
+        self.whole = 0.0
+        """Where a pass ends, as far as it is known: of a file, its seconds."""
         self._tell = tell
         self._check = check
         self._lock = threading.Lock()
@@ -211,27 +216,33 @@ class _Progress:
         self._stopped = False
 
     def reporter(self) -> Callable[[float], None]:
-        """What one pass calls with the seconds of the file that it is done with."""
+        """What one pass calls with how much of the whole it is done with."""
         number = len(self._at)
         self._at[number] = 0.0
-        return lambda seconds: self._reached(number, seconds)
+        return lambda done: self._reached(number, done)
+
+    def got_on(self) -> None:
+        """Say how far it is, now and then: that it is no further, too, for whoever says nothing seems to hang."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._told < TELL_SECONDS:
+                return
+            self._told = now
+            least = min(self._at.values(), default=0.0)
+            share = min(1.0, least / self.whole) if self.whole > 0 else 0.0
+        self._tell(share)
 
     def stop(self) -> None:
         """Have every pass end when it next reports."""
         self._stopped = True
 
-    def _reached(self, number: int, seconds: float) -> None:
+    def _reached(self, number: int, done: float) -> None:
         if self._stopped:
             raise MediaError("The analysis of this file was broken off.", "It is tried again.")
         self._check()
         with self._lock:
-            self._at[number] = seconds
-            now = time.monotonic()
-            if now - self._told < TELL_SECONDS or self._duration <= 0:
-                return
-            self._told = now
-            share = min(1.0, min(self._at.values()) / self._duration)
-        self._tell(share)
+            self._at[number] = done
+        self.got_on()
 
 
 class _Aside(Generic[_T]):
@@ -261,16 +272,16 @@ class _Aside(Generic[_T]):
 
 
 @contextmanager
-def _opened(task: Task, limits: VideoLimits) -> Iterator[Video | Audio]:
+def _opened(task: Task, limits: VideoLimits, got_on: Callable[[], None]) -> Iterator[Video | Audio]:
     """A file as what it is: one taken for a video that has no picture is a sound, and the other way round."""
     with contextlib.ExitStack() as stack:
         openers: tuple[_Opener, _Opener] = (open_video, open_audio)
         first, second = reversed(openers) if task.kind is Kind.AUDIO else openers
         try:
-            media: Video | Audio = stack.enter_context(first(task.path, limits, task.identity))
+            media: Video | Audio = stack.enter_context(first(task.path, limits, task.identity, got_on))
         except UnsupportedFormat as error:
             try:
-                media = stack.enter_context(second(task.path, limits, task.identity))
+                media = stack.enter_context(second(task.path, limits, task.identity, got_on))
             except UnsupportedFormat:
                 raise error from None
         yield media

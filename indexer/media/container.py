@@ -8,7 +8,7 @@ pictures and devices are not in the list of containers either.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NoReturn
@@ -31,6 +31,8 @@ CONTAINERS: Final = """
 
 _BUFFER: Final = 1 << 18
 _HEAD: Final = 4096
+_READINGS: Final = 3
+"""How often a pass may read a whole file and still be said to get on: searches read some of it twice."""
 _MICROSECONDS: Final = 1_000_000
 
 _PLAYLISTS: Final = (b"#extm3u", b"ffconcat", b"<mpd", b"[playlist]", b"<smil", b"<asx", b"[reference]")
@@ -52,8 +54,10 @@ class VideoLimits:
 class Source:
     """A local file that is held open; each pass over it opens it anew, so that no pass disturbs another."""
 
-    def __init__(self, descriptor: int, limits: VideoLimits) -> None:
+    def __init__(self, descriptor: int, limits: VideoLimits, got_on: Callable[[], None]) -> None:
+        """`got_on`: as of `open_source`."""
         self._descriptor = descriptor
+        self._got_on = got_on
         self.limits = limits
         self.size = os.fstat(descriptor).st_size
         """Bytes."""
@@ -70,7 +74,7 @@ class Source:
         """
         with _translated(self.head(_HEAD)):
             opened = av.open(
-                _Reader(self._descriptor),
+                _Reader(self._descriptor, self._got_on),
                 "r",
                 options={
                     "format_whitelist": ",".join(CONTAINERS.split()),
@@ -103,8 +107,13 @@ class Source:
 
 
 @contextmanager
-def open_source(path: str, limits: VideoLimits, expected: FileIdentity | None = None) -> Iterator[Source]:
+def open_source(
+    path: str, limits: VideoLimits, expected: FileIdentity | None = None, got_on: Callable[[], None] = lambda: None
+) -> Iterator[Source]:
     """Hold a local regular file open. At the end it must still be what it was.
+
+    `got_on` is called whenever a pass over the file reads some of it, from the thread of that pass: reading
+    all of a large file for its times takes minutes, in which nothing else shows that it goes on.
 
     Raises:
         EmptyFile: it has zero bytes.
@@ -112,7 +121,7 @@ def open_source(path: str, limits: VideoLimits, expected: FileIdentity | None = 
         MediaError: no permission, or not a regular file.
     """
     with held_open(path, expected) as descriptor:
-        yield Source(descriptor, limits)
+        yield Source(descriptor, limits, got_on)
 
 
 def beginning(container: InputContainer) -> float:
@@ -139,13 +148,18 @@ def too_many_streams(limits: VideoLimits) -> TooLarge:
 class _Reader:
     """A file by its descriptor, with a place of its own: several can read the same one."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, got_on: Callable[[], None]) -> None:
         self._descriptor = descriptor
+        self._got_on = got_on
         self._at = 0
+        self._new = _READINGS * os.fstat(descriptor).st_size
 
     def read(self, size: int) -> bytes:
         data = os.pread(self._descriptor, size, self._at)
         self._at += len(data)
+        self._new -= len(data)
+        if self._new > 0:  # who reads the same again and again does not get on
+            self._got_on()
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:

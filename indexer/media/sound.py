@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -71,12 +71,16 @@ class Audio:
 
 
 @contextmanager
-def open_audio(path: str, limits: VideoLimits, expected: FileIdentity | None = None) -> Iterator[Audio]:
+def open_audio(
+    path: str, limits: VideoLimits, expected: FileIdentity | None = None, got_on: Callable[[], None] = lambda: None
+) -> Iterator[Audio]:
     """Open a local file of sound alone: a voice memo, music; a cover picture is no moving one.
+
+    `got_on`: as of `open_source`.
 
     Raises as `open_video`; UnsupportedFormat also if it has a moving picture.
     """
-    with open_source(path, limits, expected) as source:
+    with open_source(path, limits, expected, got_on) as source:
         yield Audio(source, _described(source))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -83,8 +83,10 @@ class Video:
 
 
 @contextmanager
-def open_video(path: str, limits: VideoLimits, expected: FileIdentity | None = None) -> Iterator[Video]:
-    """Open a local video file; the content decides what it is, never its name.
+def open_video(
+    path: str, limits: VideoLimits, expected: FileIdentity | None = None, got_on: Callable[[], None] = lambda: None
+) -> Iterator[Video]:
+    """Open a local video file; the content decides what it is, never its name. `got_on`: as of `open_source`.
 
     Raises:
         EmptyFile: it has zero bytes.
@@ -94,7 +96,7 @@ def open_video(path: str, limits: VideoLimits, expected: FileIdentity | None = N
         FileVanished: it is gone, is not the `expected` one, or changed while it was open.
         MediaError: no permission, or not a regular file.
     """
-    with open_source(path, limits, expected) as source:
+    with open_source(path, limits, expected, got_on) as source:
         yield _described(source)
 
 

@@ -110,7 +110,7 @@ def test_no_word_is_lost_or_doubled_where_pieces_end(tmp_path: Path, whisper: Sp
         assert words[spelled.index(key)].end == pytest.approx(end, abs=0.3), key
     assert len(words) == sum(len(text.split()) for text in SENTENCES)
     assert all(left.start < right.start for left, right in itertools.pairwise(words))
-    assert told == pytest.approx(np.cumsum(recorder.lengths) / RATE)
+    assert list(dict.fromkeys(told)) == pytest.approx([0, *np.cumsum(recorder.lengths) / RATE])
 
 
 @pytest.mark.usefixtures("short")

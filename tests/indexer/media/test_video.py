@@ -282,3 +282,16 @@ def test_metadata_that_is_no_text_does_no_harm(tmp_path: Path) -> None:
     title = info_of(path).facts.title
     assert title is not None
     assert "AB" in title
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.avi"])
+def test_it_is_told_that_a_long_reading_goes_on(tmp_path: Path, name: str) -> None:
+    """Nothing is known of it until all of it was read; a worker that says nothing meanwhile would be ended."""
+    noise = np.random.default_rng(0).integers(0, 255, (8, 480, 640, 3), np.uint8)
+    path = write_clip(tmp_path / name, list(noise) * 20, codec="mpeg4")
+    told: list[int] = []
+    with open_video(str(path), LIMITS, None, lambda: told.append(1)) as video:
+        opening = len(told)
+        assert video.timeline.end > 1
+        reading = len(told) - opening
+    assert reading >= path.stat().st_size // (1 << 18) > 4
