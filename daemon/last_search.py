@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,10 +42,12 @@ def remember(message: SearchMessage, library: Path, environ: Mapping[str, str]) 
     with contextlib.suppress(OSError, ConfigError):
         path = user_state(environ) / FILE_NAME
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)  # of mode 0600
-        with open(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
+        # Of mode 0600, as a whole or not at all, and nothing is left of it where the disk is full.
+        with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+            whole = Path(folder, FILE_NAME)
+            whole.touch(mode=0o600)
+            whole.write_bytes(data)
+            whole.replace(path)
 
 
 def recall(number: int, library: Path, environ: Mapping[str, str]) -> LastResult:

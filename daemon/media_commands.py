@@ -143,7 +143,7 @@ def _play(args: argparse.Namespace, out: TextIO, settings: Settings, environ: Ma
     elif said := player.note(playing, start):
         sys.stderr.write(f"{said}\n")
     out.flush()
-    player.play(playing)
+    player.play(playing, silent=args.json)  # beside the JSON nothing else may stand
     return FOUND
 
 

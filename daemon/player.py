@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from config.errors import ReverieError
 from search.clock import clock
@@ -66,16 +66,19 @@ def choose(path: str, start: float, environ: Mapping[str, str]) -> Playing:
     return Playing(player, (program, *player.arguments(path, start)))
 
 
-def play(playing: Playing) -> None:
-    """Run the player to its end, in this terminal. Raises CannotPlay: it could not play the file."""
+def play(playing: Playing, *, silent: bool) -> None:
+    """Run the player to its end, in this terminal; `silent`: without what it writes to standard output.
+
+    Raises CannotPlay: it could not play the file.
+    """
     try:
-        status = subprocess.run(playing.command, check=False).returncode
+        status = subprocess.run(playing.command, stdout=subprocess.DEVNULL if silent else None, check=False).returncode
     except OSError as error:
         raise CannotPlay(f"{playing.command[0]} cannot be run: {error.strerror or error}.", INSTALL) from error
     if status:
         raise CannotPlay(
             f"{playing.player.name} could not play it: it ended with status {status}.",
-            f"Try it by hand: `{playing.player.name} {Path(playing.command[-1]).name}` in its folder.",
+            f"Try it by hand: `{shlex.join(playing.command)}`.",
         )
 
 

@@ -27,7 +27,7 @@ from tests.e2e.driver import PROGRAM, Reverie
 from tests.test_architecture import HEAVY
 
 SRT = "1\n00:00:02,500 --> 00:00:04,400\nHappy birthday to you.\n"
-PLAYER = '#!/bin/sh\nprintf "%s\\n" "$0" "$@" > "$PLAYED"\n'
+PLAYER = '#!/bin/sh\nprintf "%s\\n" "$0" "$@" > "$PLAYED"\necho "Playing."\n'
 
 
 @dataclass(frozen=True)
@@ -193,6 +193,11 @@ def test_a_result_is_played_at_the_moment_that_answered(known: Known) -> None:
 def test_a_file_is_played_at_a_time(known: Known, named: str, start: str) -> None:
     assert known.play(named, **known.players("vlc", "xdg-open")).returncode == 0
     assert known.played() == ["vlc", f"--start-time={start}", str(known.clips.film)]
+
+
+def test_what_a_player_writes_does_not_stand_beside_the_json(known: Known) -> None:
+    finished = known.play("party.mp4@0:03", "--json", **known.players("mpv"))
+    assert json.loads(finished.stdout)["command"][1:] == known.played()[1:]
 
 
 def test_a_player_that_cannot_start_in_the_middle_is_taken_last_and_the_time_is_told(known: Known) -> None:
