@@ -9,7 +9,7 @@ from daemon.view import BUILTIN_PLAN
 from indexer.models.builtin import ModelCard, describe_models
 from indexer.models.listing import ModelEntry, ModelList, load_list, models_of, plan_for, split_stage
 from indexer.models.store import Store
-from indexer.records import Plan
+from indexer.records import Kind, Plan
 from search.catalog import Catalog
 from search.messages import ChangeMessage, CostMessage, KnownModelMessage, ModelMessage, ModelsMessage, ProfileMessage
 
@@ -96,16 +96,21 @@ def cost_of(profile: str, catalog: Catalog, paths: Paths) -> CostMessage:
     """What a change to a profile would take. Raises as `plan_of` does."""
     plan = plan_of(profile, paths)
     active = catalog.plans().active or BUILTIN_PLAN
-    photos = catalog.counts().media
+    counts = catalog.counts()
+    photos = counts.kinds.get(Kind.PHOTO, 0)
     new = plan.space != active.space
-    vectors = photos * plan.space.dimension * FLOAT16 if new else 0
+    # A video has a vector for each of its moments: as many as now, as far as it was gone through.
+    rows = max(counts.media, counts.vectors.get(active.space.name, 0)) if new else 0
+    vectors = rows * plan.space.dimension * FLOAT16
+    more = new or bool(set(plan.stages) - set(active.stages))
     drops = sorted(set(active.stages) - set(plan.stages))
     rate = Rates(paths.library).rate_of(plan)
     return {
         "profile": profile,
-        "photos": photos if new or set(plan.stages) - set(active.stages) else 0,
+        "photos": photos if more else 0,
+        "long_files": counts.media - photos if more else 0,
         "vector_bytes": vectors,
-        "index_bytes": vectors + photos * ROW_BYTES if new else 0,
+        "index_bytes": vectors + rows * ROW_BYTES,
         "seconds": photos / rate if rate else None,
         "drops": drops,
     }

@@ -32,11 +32,11 @@ def render_cost(out: TextIO, cost: CostMessage) -> None:
     seconds = cost["seconds"]
     time_needed = "unknown: nothing like it was measured on this library yet"
     if seconds is not None:
-        time_needed = f"about {duration(seconds)}, at the rate measured on this library"
+        time_needed = f"about {duration(seconds)} for the photos, at the rate measured on this library"
     disk = f"{size(cost['vector_bytes'])} for vectors, {size(cost['index_bytes'])} for their index"
     lines = [
         ("profile", cost["profile"]),
-        ("photos", f"{cost['photos']:,} to analyse, while searches go on"),
+        ("to analyse", f"{cost['photos']:,} photos, {cost['long_files']:,} videos and sounds, while searches go on"),
         ("disk", f"{disk}, beside the old ones until the change is done"),
         ("time", time_needed),
         (

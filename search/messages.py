@@ -396,12 +396,14 @@ class CostMessage(TypedDict):
     profile: str
     photos: int
     """That have to go through its networks."""
+    long_files: int
+    """Videos and sounds that have to."""
     vector_bytes: int
     """On disk, in the catalog."""
     index_bytes: int
     """On disk, for the vector index; as much memory while searching."""
     seconds: float | None
-    """None: nothing like it was ever measured here."""
+    """For the photos; None: nothing like it was ever measured here."""
     drops: list[str]
     """What goes once the change is done."""
 

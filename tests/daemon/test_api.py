@@ -94,7 +94,7 @@ def test_models_are_listed_and_the_profile_in_use_is_marked(api: Api) -> None:
 
 def test_what_a_change_costs_is_told_without_beginning_it(api: Api) -> None:
     cost = api.get("/v1/models/cost", profile="builtin")
-    assert (cost["photos"], cost["vector_bytes"], cost["drops"]) == (0, 0, [])
+    assert (cost["photos"], cost["long_files"], cost["vector_bytes"], cost["drops"]) == (0, 0, 0, [])
 
 
 def test_the_profile_in_use_is_changed_to_at_once_and_there_is_nothing_to_cancel(api: Api) -> None:
