@@ -70,7 +70,7 @@ class UseRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TagRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """Change a photo's hand-made tags."""
+    """Change a file's hand-made tags."""
 
     path: str
     add: list[str] = []

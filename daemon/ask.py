@@ -42,9 +42,9 @@ def add_parsers(subparsers: SubParsers) -> None:
     search.add_argument("query", nargs="+", help="words and filters; several arguments are joined by spaces")
     _add_result_options(search)
 
-    about = "Find the photos that look most like one that is indexed."
-    similar = subparsers.add_parser("similar", help="find photos like a given one", description=about)
-    similar.add_argument("path", type=Path, help="an indexed photo")
+    about = "Find the photos and videos that look most like one that is indexed; of a video any moment may."
+    similar = subparsers.add_parser("similar", help="find photos and videos like a given one", description=about)
+    similar.add_argument("path", type=Path, help="an indexed photo or video")
     _add_result_options(similar)
 
     about = "Show everything known about one file: where it is, what it says about itself, its tags and its stages."
@@ -215,7 +215,7 @@ def ask(settings: Settings, remote: Callable[[Client], _T], local: Callable[[Ans
 def _open(paths: Paths) -> Answers:
     if not paths.catalog.exists():
         raise CatalogError(
-            f"There is no library at {paths.library} yet.", "Index some photos: `reverie index ~/Pictures`."
+            f"There is no library at {paths.library} yet.", "Index a folder: `reverie index ~/Pictures`."
         )
     from daemon.answers import Answers  # noqa: PLC0415 - numpy, FAISS and the models: only without a service
     from search.catalog import Catalog  # noqa: PLC0415

@@ -33,12 +33,13 @@ DONE, INTERRUPTED = 0, 130
 def add_parsers(subparsers: SubParsers) -> None:
     """Add the commands that work."""
     about = (
-        "Index photos, or folders of them. Run it again at any time: what is known and unchanged is skipped, and what "
-        "was interrupted goes on. With a service running, the service does the work and this shows its progress."
+        "Index photos, videos and sounds, or folders of them. Run it again at any time: what is known and unchanged "
+        "is skipped, and what was interrupted goes on. With a service running, the service does the work and this "
+        "shows its progress."
     )
-    index = subparsers.add_parser("index", help="index folders of photos now", description=about)
+    index = subparsers.add_parser("index", help="index files and folders now", description=about)
     index.add_argument(
-        "paths", nargs="*", type=Path, metavar="PATH", help="folders or photos (default: the folders of the settings)"
+        "paths", nargs="*", type=Path, metavar="PATH", help="folders or files (default: the folders of the settings)"
     )
     index.add_argument("--json", action="store_true", help="print one JSON object at the end")
     index.add_argument(
@@ -152,7 +153,8 @@ def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage, bega
         out.write(json.dumps({**last, "seconds": round(seconds, 2)}) + "\n")
         return DONE
     if done:
-        out.write(f"{done:,} photos indexed in {duration(seconds)} ({done / seconds:.1f} photos/s).")
+        files = f"{done:,} file{'s' * (done != 1)}"
+        out.write(f"{files} indexed in {duration(seconds)} ({done / seconds:.1f} files/s).")
     else:
         out.write("Everything is up to date.")
     failed = f" {last['failed']:,} could not be indexed: `reverie status` says why." if last["failed"] else ""

@@ -64,8 +64,8 @@ def render_metrics(status: StatusMessage) -> bytes:
                 cards.labels(f"{number}: {device['name']}").set(value)
     change = status["change"]
     if change is not None:
-        gauge("change_done", "Photos that have what the new profile wants", change["done"])
-        gauge("change_total", "Photos that a change of profile has to go through", change["total"])
+        gauge("change_done", "Files that have what the new profile wants", change["done"])
+        gauge("change_total", "Files that a change of profile has to go through", change["total"])
     service = status["service"]
     if service is not None:
         pace = service["pace"]

@@ -252,7 +252,7 @@ def _with_catalog(settings: Settings, question: Callable[[Catalog], _T]) -> _T:
 
     if not settings.paths.catalog.exists():
         raise CatalogError(
-            f"There is no library at {settings.paths.library} yet.", "Index some photos: `reverie index ~/Pictures`."
+            f"There is no library at {settings.paths.library} yet.", "Index a folder: `reverie index ~/Pictures`."
         )
     catalog = Catalog(settings.paths.library)
     try:

@@ -34,9 +34,15 @@ _PATH = ("path", "The file's absolute path.", True)
 
 OPERATIONS = (
     _Operation(
-        "get", "/v1/search", "Find photos by a query.", "SearchMessage", (("q", "The query.", True), _LIMIT, _ALL)
+        "get",
+        "/v1/search",
+        "Find photos, moments of videos, and sounds by a query.",
+        "SearchMessage",
+        (("q", "The query.", True), _LIMIT, _ALL),
     ),
-    _Operation("get", "/v1/similar", "Find photos like one that is indexed.", "SearchMessage", (_PATH, _LIMIT, _ALL)),
+    _Operation(
+        "get", "/v1/similar", "Find photos and videos like one that is indexed.", "SearchMessage", (_PATH, _LIMIT, _ALL)
+    ),
     _Operation("get", "/v1/show", "Everything known about one file.", "PhotoMessage", (_PATH,)),
     _Operation("get", "/v1/transcript", "What is said in a video or sound.", "TranscriptMessage", (_PATH,)),
     _Operation(

@@ -170,7 +170,7 @@ def test_broken_files_are_left_alone_until_they_change(reverie: Reverie, broken_
     (photos / "broken" / "forbidden.png").chmod(0o644)
     assert f"{len(broken_names)} files" in reverie.run("retry").stdout
     finished = reverie.run("index", photos)
-    assert "2 photos indexed" in finished.stdout
+    assert "2 files indexed" in finished.stdout
     assert {"empty.jpg", "forbidden.png"} <= set(reverie.found("type:photo", "--limit", "100"))
     remaining = {os.path.basename(problem["path"]) for problem in reverie.json("status")["problems"]}
     assert remaining == broken_names - {"empty.jpg", "forbidden.png"} | {"caf\udce9.png"}

@@ -91,7 +91,7 @@ def test_a_cluster_indexes_as_one_machine_does_though_an_actor_is_killed(
     os.kill(actors()[0], signal.SIGKILL)
     output, errors = indexing.communicate(timeout=100)
     assert indexing.returncode == 0, errors
-    assert f"{count} photos indexed" in output
+    assert f"{count} files indexed" in output
     assert "1 could not be indexed" in output
     assert_equal(knowledge(away.library), knowledge(home.library))
     assert away.found("a cup of coffee")[0].endswith("coffee.png")

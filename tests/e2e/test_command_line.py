@@ -81,7 +81,7 @@ def test_the_exit_status_says_how_it_went(indexed: Reverie, make_reverie: Callab
 def test_without_a_library_search_says_how_to_begin(make_reverie: Callable[..., Reverie]) -> None:
     reverie = make_reverie("nowhere")
     finished = reverie.run("search", "boat")
-    assert finished.stderr.startswith(f"reverie: There is no library at {reverie.library} yet.\n  Index some photos: ")
+    assert finished.stderr.startswith(f"reverie: There is no library at {reverie.library} yet.\n  Index a folder: ")
     assert not reverie.library.exists()
 
 

@@ -44,7 +44,7 @@ def make_many(folder: Path, count: int) -> None:
 def test_a_first_run_indexes_and_a_second_has_nothing_to_do(reverie: Reverie, photos: Path) -> None:
     first = reverie.run("index", photos)
     assert (first.returncode, first.stderr) == (0, "")
-    assert first.stdout.startswith("2 photos indexed in ")
+    assert first.stdout.startswith("2 files indexed in ")
     assert reverie.run("index", photos).stdout == "Everything is up to date.\n"
     told = reverie.json("index", photos)
     assert (told["state"], told["done"], told["total"], told["failed"]) == ("done", 0, 0, 0)
@@ -70,7 +70,7 @@ def test_what_moved_costs_no_analysis_and_what_went_is_hidden(reverie: Reverie, 
 
 def test_one_file_may_be_named(reverie: Reverie, photos: Path) -> None:
     finished = reverie.run("index", photos / "coffee.png")
-    assert finished.stdout.startswith("1 photos indexed")
+    assert finished.stdout.startswith("1 file indexed")
     assert reverie.found("type:photo") == ["coffee.png"]
 
 
