@@ -86,7 +86,7 @@ def hear(source: Source, stages: Mapping[str, SoundStage], notes: Notes, *, tell
         MediaError: the file can no longer be read.
         StageBroken, DeviceFailed, CatalogError: the worker cannot go on.
     """
-    pages = [msgspec.msgpack.decode(page, type=_Page) for page in notes.pages()]
+    pages = notes.pages(_Page)
     failed = {name for page in pages for name in page.failed}
     if not pages or not pages[-1].last:
         clock = time.perf_counter()
@@ -94,7 +94,7 @@ def hear(source: Source, stages: Mapping[str, SoundStage], notes: Notes, *, tell
             seconds = {"listen": time.perf_counter() - clock}
             listening = {name: stage for name, stage in stages.items() if name not in failed}
             page = _heard(piece, listening, seconds, tell)
-            notes.add(len(pages), msgspec.msgpack.encode(page))
+            notes.add(len(pages), page)
             pages.append(page)
             failed |= page.failed.keys()
             tell(piece.end / RATE)

@@ -13,10 +13,15 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TypeVar
+
+import msgspec
 
 from config.errors import CatalogError
 
 HASH_LENGTH = 64
+
+_Page = TypeVar("_Page")
 
 
 class Notes:
@@ -26,15 +31,16 @@ class Notes:
         """`folder`: where all notes are. `about`: everything that the pages depend on besides the file's content."""
         self._folder = folder_of(folder, content_hash) / hashlib.sha256(about.encode()).hexdigest()[:16]
 
-    def pages(self) -> list[bytes]:
-        """What was written, in order, as far as nothing is missing."""
-        found: list[bytes] = []
-        with contextlib.suppress(FileNotFoundError):
+    def pages(self, kind: type[_Page]) -> list[_Page]:
+        """What was written (as MessagePack), in order, as far as nothing is missing or of another form: a version
+        before this one may have written it."""
+        found: list[_Page] = []
+        with contextlib.suppress(FileNotFoundError, msgspec.MsgspecError):
             while True:
-                found.append(self._page(len(found)).read_bytes())
+                found.append(msgspec.msgpack.decode(self._path(len(found)).read_bytes(), type=kind))
         return found
 
-    def add(self, number: int, page: bytes) -> None:
+    def add(self, number: int, page: object) -> None:
         """Write page `number` (from 0), which is there as a whole or not at all.
 
         Raises CatalogError: the disk is full or cannot be written.
@@ -43,10 +49,10 @@ class Notes:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as file:
                 try:
-                    file.write(page)
+                    file.write(msgspec.msgpack.encode(page))
                     file.flush()
                     os.fsync(file.fileno())
-                    os.replace(file.name, self._page(number))
+                    os.replace(file.name, self._path(number))
                 except BaseException:
                     os.unlink(file.name)
                     raise
@@ -56,7 +62,7 @@ class Notes:
                 "Make room on the disk of the library, or give the user of the service the right to write there.",
             ) from error
 
-    def _page(self, number: int) -> Path:
+    def _path(self, number: int) -> Path:
         return self._folder / f"{number:06}"
 
 

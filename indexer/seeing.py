@@ -20,7 +20,7 @@ from indexer.findings import blamed_on
 from indexer.frame_lane import FrameLane
 from indexer.media.frames import Frame, Strategy
 from indexer.media.moments import BEGINNING, Mark, Moment, moments
-from indexer.media.preview import animated_preview
+from indexer.media.preview import FRAMES, animated_preview
 from indexer.media.thumbnail import encode_thumbnail
 from indexer.media.video import Video
 from indexer.models import pixels
@@ -35,7 +35,6 @@ from indexer.stages import source_of
 
 CHUNK_SECONDS = 30.0
 """Of video, at least, between two pages."""
-PREVIEW_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +98,7 @@ class Seer:
             MediaError: the file can no longer be read.
             ReverieError: the worker cannot go on.
         """
-        pages = [msgspec.msgpack.decode(page, type=Page) for page in notes.pages()]
+        pages = notes.pages(Page)
         start = mark = pages[-1].mark if pages else BEGINNING
         ordinal = sum(len(page.moments) for page in pages)
         chunk = _Chunk(time.perf_counter())
@@ -121,7 +120,7 @@ class Seer:
             self._begin(moment, ordinal, chunk)
             if chunk.seconds >= CHUNK_SECONDS:
                 page = self._finish(chunk, mark)
-                notes.add(len(pages), msgspec.msgpack.encode(page))
+                notes.add(len(pages), page)
                 pages.append(page)
                 chunk = _Chunk(time.perf_counter())
         pages.append(self._finish(chunk, mark))
@@ -225,7 +224,8 @@ class Seer:
         path = self._pictures.keyframe(content, seen.cover)
         if path is not None:
             self._pictures.keep_thumbnail(content, path.read_bytes())
-        chosen = [shown[int(at)] for at in np.linspace(0, len(shown) - 1, min(PREVIEW_FRAMES, len(shown)))]
+        chosen = [shown[int(at)] for at in np.linspace(0, len(shown) - 1, min(FRAMES, len(shown)))]
         paths = [path for one in chosen if (path := self._pictures.keyframe(content, one)) is not None]
         frames = [np.asarray(Image.open(path)) for path in paths]
-        self._pictures.keep_preview(content, animated_preview(frames))
+        if frames:  # somebody may have cleared the folder
+            self._pictures.keep_preview(content, animated_preview(frames))

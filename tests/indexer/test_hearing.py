@@ -122,7 +122,7 @@ def test_going_on_after_any_piece_hears_the_very_same(tmp_path: Path, name: str,
     sound = np.repeat(story(), rate // RATE)
     path = write_clip(tmp_path / name, [], sound=sound, rate=rate, audio_codec=codec)
     whole = listened(path, tmp_path / "whole", Recorder(), SoundEvents(Stage.SOUND))
-    pages = Notes(tmp_path / "whole", "c0ffee", "about").pages()
+    pages = Notes(tmp_path / "whole", "c0ffee", "about").pages(dict)
     assert len(pages) >= 5
     for count in range(len(pages) + 1):
         folder = tmp_path / f"after {count}"
@@ -188,6 +188,13 @@ def test_without_sound_nothing_is_heard(tmp_path: Path) -> None:
         told: list[float] = []
         found = hear(video.source, {"recorder": Recorder()}, Notes(tmp_path, "c0ffee", "about"), tell=told.append)
     assert (found, told) == (HeardAll({}, {}), [])
+
+
+def test_notes_of_another_version_are_written_anew(tmp_path: Path) -> None:
+    path = file_of(tmp_path / "a.wav", story())
+    Notes(tmp_path, "c0ffee", "about").add(0, {"heard": "of another form"})
+    found = listened(path, tmp_path, Recorder())
+    assert found == listened(path, tmp_path / "elsewhere", Recorder())
 
 
 @pytest.mark.usefixtures("short")
