@@ -199,7 +199,7 @@ class Indexing:
         known = self.catalog.media_with_hashes(noted)
         open_ones = {
             bytes.fromhex(row.content_hash)
-            for row in self.catalog.photos(list(known.values()))
+            for row in self.catalog.photos(list(known.values()), moments=False)
             if any(job.state in {"pending", "running"} for job in row.jobs)
         }
         for digest in noted - open_ones:

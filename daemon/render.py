@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
@@ -32,11 +33,11 @@ def render_results(out: TextIO, message: SearchMessage, *, thumbnails: bool, env
         date = f"  {result['taken_at'][:10]}" if result["taken_at"] else ""
         more = f"  (+{result['collapsed']} near-identical)" if result["collapsed"] else ""
         where = f"  {moments_line(result['moments'])}" if result["moments"] else ""
-        out.write(f"{number:3}  {home_short(result['path'], environ)}{where}{date}{more}\n")
+        out.write(f"{number:3}  {visible(home_short(result['path'], environ))}{where}{date}{more}\n")
         best = result["moments"][0] if result["moments"] else None
         reasons = dict.fromkeys([*(best["reasons"] if best else ()), *result["reasons"]])
         if reasons:
-            out.write(f"     {' · '.join(reasons)}\n")
+            out.write(f"     {visible(' · '.join(reasons))}\n")
         _picture(out, protocol, (best["thumbnail"] if best else None) or result["thumbnail"])
     if not message["confident"]:
         out.write("No confident match.\n")
@@ -73,7 +74,7 @@ def render_photo(out: TextIO, message: PhotoMessage, *, thumbnails: bool, enviro
         problem = f": {job['problem']}" if job["problem"] else ""
         facts.append((f"stage {job['stage']}", f"{job['state']}{problem}"))
     width = max(len(name) for name, _ in facts)
-    out.writelines(f"{name:<{width}}  {value}\n" for name, value in facts)
+    out.writelines(f"{name:<{width}}  {visible(value)}\n" for name, value in facts)
     render_timeline(out, message)
 
 
@@ -102,14 +103,19 @@ def render_status(out: TextIO, message: StatusMessage) -> None:
     lines.extend(("model", f"{model['name']} ({model['task']}, {model['licence']})") for model in message["models"])
     lines.extend(("vectors", f"{count:,} in {space}") for space, count in message["vectors"].items())
     width = max(len(name) for name, _ in lines)
-    out.writelines(f"{name:<{width}}  {value}\n" for name, value in lines)
+    out.writelines(f"{name:<{width}}  {visible(value)}\n" for name, value in lines)
     if message["problems"]:
         out.write(f"\nProblems ({message['problems_total']:,}):\n")
         for problem in message["problems"]:
-            out.write(f"  {problem['path']}\n    {problem['title']} {problem['remedy']}\n")
+            out.write(f"  {visible(problem['path'])}\n    {problem['title']} {problem['remedy']}\n")
         hidden = message["problems_total"] - len(message["problems"])
         if hidden > 0:
             out.write(f"  ... and {hidden:,} more\n")
+
+
+def visible(text: str) -> str:
+    """A line as it can be printed: what is in names and captions must not steer the terminal, nor begin a new line."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(one) == "Cc" else one for one in text)
 
 
 def home_short(path: str, environ: Mapping[str, str]) -> str:

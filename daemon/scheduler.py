@@ -331,6 +331,7 @@ class Scheduler:
         if work is None or failure.vanished:
             return
         if failure.permanent or work.attempts + 1 >= MOST_ATTEMPTS:
+            self._reached.pop(work.media_id, None)
             if _is_long(work):
                 self._ended(work.content_hash)
             return

@@ -45,6 +45,13 @@ def test_results_have_number_path_date_and_reasons() -> None:
     )
 
 
+def test_a_name_cannot_steer_the_terminal() -> None:
+    nasty = result("/srv/\x1b[2J\nfake  1  /x.jpg", reasons=["title: \x07"])
+    shown = rendered({"results": [nasty], "confident": True, "note": None, "seconds": 0.1})
+    assert shown.count("\n") == 2
+    assert not {"\x1b", "\x07"} & set(shown)
+
+
 def test_a_weak_answer_says_so() -> None:
     message: SearchMessage = {"results": [], "confident": False, "note": "Nothing is near.", "seconds": 0.1}
     assert rendered(message) == "No confident match.\nNothing is near.\n"
