@@ -97,15 +97,18 @@ class LongWork:
         watched = progress.reporter() if isinstance(media, Video) and seeing else None
         listened = progress.reporter() if listening else None
         hearing = _Aside(
-            lambda: self._hear(task, media.source, listening, listened) if listened is not None else HeardAll({}, {})
+            lambda: self._hear(task, media.source, listening, listened) if listened is not None else HeardAll({}, {}),
+            on_error=progress.stop,
         )
         seen = None
         try:
             if isinstance(media, Video) and watched is not None:
                 seen = self._see(task, owed, media, info, watched)
-        except BaseException:
+        except BaseException as error:
             progress.stop()  # the other pass ends soon, and before the file is closed
             hearing.join()
+            if isinstance(error, _BrokenOff):
+                hearing.result()  # what broke it off
             raise
         heard = hearing.result()
         failed = owed.failed | heard.failed | (seen.failed if seen else {})
@@ -238,17 +241,22 @@ class _Progress:
 
     def _reached(self, number: int, done: float) -> None:
         if self._stopped:
-            raise MediaError("The analysis of this file was broken off.", "It is tried again.")
+            raise _BrokenOff("The analysis of this file was broken off.", "It is tried again.")
         self._check()
         with self._lock:
             self._at[number] = done
         self.got_on()
 
 
-class _Aside(Generic[_T]):
-    """Something done in a thread beside this one."""
+class _BrokenOff(MediaError):
+    """The other pass over the file has failed."""
 
-    def __init__(self, work: Callable[[], _T]) -> None:
+
+class _Aside(Generic[_T]):
+    """Something done in a thread beside this one. `on_error` is called, from there, if it fails."""
+
+    def __init__(self, work: Callable[[], _T], on_error: Callable[[], None]) -> None:
+        self._on_error = on_error
         self._outcome: _T | BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(work,), name="listen", daemon=True)
         self._thread.start()
@@ -269,6 +277,7 @@ class _Aside(Generic[_T]):
             self._outcome = work()
         except BaseException as error:  # noqa: BLE001 - raised again where somebody waits, in `result`
             self._outcome = error
+            self._on_error()
 
 
 @contextmanager

@@ -89,6 +89,8 @@ class Seer:
         self._tell = tell
         # Every sampled frame goes through the detectors, so that things can be followed; a moment's own are among them.
         self._detecting = {name: stage for name, stage in owed.photo.items() if name.startswith("detection:")}
+        self._given_up: set[str] = set()
+        """Stages that failed on this video."""
         self._looking = {name: stage for name, stage in owed.photo.items() if name not in self._detecting}
 
     def see(self, notes: Notes) -> Seen:
@@ -101,6 +103,7 @@ class Seer:
         pages = notes.pages(Page)
         start = mark = pages[-1].mark if pages else BEGINNING
         ordinal = sum(len(page.moments) for page in pages)
+        self._given_up = {name for page in pages for name in page.failed}
         chunk = _Chunk(time.perf_counter())
 
         def sampled(frame: Frame) -> None:
@@ -154,6 +157,8 @@ class Seer:
         seen = self._with_vectors_read(seen, noted)
         actions: dict[str, tuple[Event, ...]] = {}
         for name, stage in self._owed.clip.items():
+            if name in self._given_up:
+                continue  # it says nothing about this video any more
             began = time.perf_counter()
             spans = [(moment.start, moment.end) for moment, _ in chunk.moments]
             try:
@@ -162,6 +167,7 @@ class Seer:
             except StageFailed as error:
                 failed[name] = error
             steps.append({name: time.perf_counter() - began})
+        self._given_up |= failed.keys()
         return Page(
             mark=mark,
             moments=tuple(seen),

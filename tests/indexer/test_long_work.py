@@ -156,6 +156,13 @@ def test_a_stage_that_fails_costs_a_video_that_stage_only(
     assert [(failure.stages, failure.title) for failure in analysis.failed] == [((name,), "It will not.")]
 
 
+def test_an_ear_that_brings_the_worker_down_does_so_before_all_is_seen(
+    run: Run, load: Callable[[str], LoadedStage], party: Path
+) -> None:
+    with pytest.raises(StageBroken, match="The model is gone"):
+        run([video(party, *LOOKS, "speech:broken")], load)
+
+
 def test_things_are_followed_from_frame_to_frame(run: Run, load: Callable[[str], LoadedStage], party: Path) -> None:
     analysis = only(run([video(party, *LOOKS, "detection:bright")], load))
     tracks = analysis.events["detection:bright"]
@@ -247,6 +254,13 @@ class StubbornEar(_Planted):
         raise StageFailed("It will not.", "Nothing.")
 
 
+class BrokenEar(_Planted):
+    name = "speech:broken"
+
+    def listen(self, sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Heard:
+        raise ModelError("The model is gone.", "Nothing.")
+
+
 class Axes(_Planted):
     """Names the greatest value of a vector."""
 
@@ -261,6 +275,7 @@ PLANTED: dict[str, LoadedStage] = {
     "detection:bright": Bright(),
     "detection:stubborn": Stubborn("detection:stubborn"),
     "speech:stubborn": StubbornEar(),
+    "speech:broken": BrokenEar(),
     "labels:tiny": Axes(),
 }
 
