@@ -27,7 +27,6 @@ from search.catalog import Catalog, PhotoRow
 from search.engine import Answer
 from search.highlights import highlights
 from search.messages import (
-    ChangeMessage,
     HighlightsMessage,
     PhotoMessage,
     ProblemMessage,
@@ -36,6 +35,7 @@ from search.messages import (
     StatusMessage,
     TranscriptMessage,
 )
+from search.model_messages import ChangeMessage
 from search.query import parse
 from search.vectors import VectorIndex
 

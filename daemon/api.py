@@ -22,7 +22,8 @@ from config.errors import ReverieError, ServiceError
 from daemon.answers import HIGHLIGHT_SECONDS, Answers
 from daemon.metrics import render_metrics
 from daemon.openapi import describe_api
-from search.messages import CostMessage, ErrorMessage, ModelsMessage, ProgressMessage, StatusMessage
+from search.messages import ErrorMessage, ProgressMessage, StatusMessage
+from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
 

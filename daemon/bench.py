@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from config.commands import SubParsers
     from daemon.verify import NetworkJudgement
     from indexer.records import Plan, RuntimeReport
-    from search.messages import StageMessage
+    from search.model_messages import StageMessage
 
 PHOTOS = 64
 """Enough for several batches and a steady rate; seconds on any machine."""

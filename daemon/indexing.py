@@ -28,14 +28,8 @@ from indexer import notes
 from indexer.pictures import Pictures
 from indexer.plugins import find_plugins
 from search.catalog import Catalog
-from search.messages import (
-    ChangeMessage,
-    DeviceMessage,
-    LongFileMessage,
-    NoteMessage,
-    ProgressMessage,
-    StageMessage,
-)
+from search.messages import LongFileMessage, NoteMessage, ProgressMessage
+from search.model_messages import ChangeMessage, DeviceMessage, StageMessage
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,14 @@ from indexer.models.listing import ModelEntry, ModelList, load_list, models_of, 
 from indexer.models.store import Store
 from indexer.records import Kind, Plan
 from search.catalog import Catalog
-from search.messages import ChangeMessage, CostMessage, KnownModelMessage, ModelMessage, ModelsMessage, ProfileMessage
+from search.model_messages import (
+    ChangeMessage,
+    CostMessage,
+    KnownModelMessage,
+    ModelMessage,
+    ModelsMessage,
+    ProfileMessage,
+)
 
 FLOAT16 = 2
 ROW_BYTES = 3 * 8

@@ -18,7 +18,8 @@ from config.settings import Settings, load
 from daemon.models_render import render_cost, render_models, render_networks
 from daemon.render import duration
 from search.client import Client
-from search.messages import CostMessage, ModelsMessage, ProgressMessage
+from search.messages import ProgressMessage
+from search.model_messages import CostMessage, ModelsMessage
 
 if TYPE_CHECKING:
     from config.commands import SubParsers

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from daemon.render import change_line, duration
-from search.messages import CostMessage, KnownModelMessage, ModelsMessage
+from search.model_messages import CostMessage, KnownModelMessage, ModelsMessage
 
 if TYPE_CHECKING:
     from daemon.verify import NetworkJudgement, RuntimeJudgement

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from config.version import current_version
-from search import messages
+from search import messages, model_messages
 
 REFERENCE = "#/components/schemas/{name}"
 
@@ -111,8 +111,8 @@ _MESSAGES = (
     messages.StatusMessage,
     messages.ProblemMessage,
     messages.ProgressMessage,
-    messages.ModelsMessage,
-    messages.CostMessage,
+    model_messages.ModelsMessage,
+    model_messages.CostMessage,
     messages.ErrorMessage,
 )
 

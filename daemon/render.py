@@ -10,17 +10,8 @@ from typing import TextIO
 
 from daemon.terminal_images import Protocol, detect_protocol, draw
 from daemon.timeline import inside_facts, length_facts, moments_line, render_timeline
-from search.messages import (
-    ChangeMessage,
-    DetectionMessage,
-    DeviceMessage,
-    PhotoMessage,
-    SearchMessage,
-    ServiceMessage,
-    StageMessage,
-    StatusMessage,
-    TagMessage,
-)
+from search.messages import DetectionMessage, PhotoMessage, SearchMessage, ServiceMessage, StatusMessage, TagMessage
+from search.model_messages import ChangeMessage, DeviceMessage, StageMessage
 
 SHOWN_TAGS = 12
 SHOWN_DETECTIONS = 12

@@ -29,7 +29,8 @@ from daemon.profiles import cancelled
 from daemon.server import Server
 from daemon.sockets import open_socket
 from daemon.watcher import Watcher
-from search.messages import CostMessage, ModelsMessage, ProgressMessage, ServiceMessage, StatusMessage
+from search.messages import ProgressMessage, ServiceMessage, StatusMessage
+from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from indexer.records import Kind, RuntimeReport, stage_order
 from indexer.runtime.gpu import GpuReading
 from indexer.stages import applies
-from search.messages import DeviceMessage, StageMessage
+from search.model_messages import DeviceMessage, StageMessage
 
 
 def stage_messages(reports: Mapping[str, RuntimeReport], seconds_per_step: Mapping[str, float]) -> list[StageMessage]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from config.errors import MediaError, StageFailed, UnsupportedFormat
 from indexer.frame_lane import FrameLane
@@ -21,6 +19,7 @@ from indexer.media.limits import Limits
 from indexer.media.sound import Audio, open_audio
 from indexer.media.video import Video, open_video
 from indexer.notes import Notes
+from indexer.passes import Aside, BrokenOff, Progress
 from indexer.photo_work import Task, revision_of
 from indexer.pictures import Pictures
 from indexer.records import Analysis, Failure, Kind, MediaInfo, Segment, Stage, Tag
@@ -29,9 +28,6 @@ from indexer.seen import Seen, added, most_sure
 from indexer.stage import SoundStage
 from indexer.stage_set import WITHOUT_NETWORK, Owed, StageSet
 from indexer.stages import STAGES, applies
-
-TELL_SECONDS = 1.0
-"""How often it is told how far a file is, at most."""
 
 _T = TypeVar("_T")
 _Opener = Callable[[str, VideoLimits, FileIdentity | None, Callable[[], None]], AbstractContextManager[Video | Audio]]
@@ -80,7 +76,7 @@ class LongWork:
         """
         owed = self._stages.owed(task.stages, task.vectors[0][1] if task.vectors else None)
         self._began(task.media_id)
-        progress = _Progress(lambda share: self._tell(task.media_id, share), self._frames.check)
+        progress = Progress(lambda share: self._tell(task.media_id, share), self._frames.check)
         if owed.stored is not None:
             return self._reread(task, owed, progress)
         with _opened(task, self._settings.limits, progress.got_on) as media:
@@ -89,14 +85,14 @@ class LongWork:
             progress.whole = info.duration or 0.0
             return self._analysed(task, owed, media, info, progress)
 
-    def _analysed(self, task: Task, owed: Owed, media: Video | Audio, info: MediaInfo, progress: _Progress) -> Analysis:
+    def _analysed(self, task: Task, owed: Owed, media: Video | Audio, info: MediaInfo, progress: Progress) -> Analysis:
         asked = [name for name in task.stages if name not in owed.failed]
         wanted = [name for name in asked if applies(name, info.kind)]
         listening = {name: stage for name, stage in owed.sound.items() if name in wanted}
         seeing = any(name not in owed.sound for name in wanted)
         watched = progress.reporter() if isinstance(media, Video) and seeing else None
         listened = progress.reporter() if listening else None
-        hearing = _Aside(
+        hearing = Aside(
             lambda: self._hear(task, media.source, listening, listened) if listened is not None else HeardAll({}, {}),
             on_error=progress.stop,
         )
@@ -107,7 +103,7 @@ class LongWork:
         except BaseException as error:
             progress.stop()  # the other pass ends soon, and before the file is closed
             hearing.join()
-            if isinstance(error, _BrokenOff):
+            if isinstance(error, BrokenOff):
                 hearing.result()  # what broke it off
             raise
         heard = hearing.result()
@@ -167,7 +163,7 @@ class LongWork:
         about = "\n".join(f"{name} {stages[name].revision}" for name in sorted(stages))
         return hear(source, stages, Notes(self._settings.notes, task.content_hash, f"hear\n{about}"), tell=tell)
 
-    def _reread(self, task: Task, owed: Owed, progress: _Progress) -> Analysis:
+    def _reread(self, task: Task, owed: Owed, progress: Progress) -> Analysis:
         """All that is owed reads vectors, which are stored."""
         progress.whole, reached = len(task.vectors), progress.reporter()
         sent = []
@@ -202,82 +198,6 @@ class LongWork:
             return read_file(path, None, self._sidecar_limits)
         except MediaError:
             return None
-
-
-class _Progress:
-    """How far the passes over one file are; the slowest one counts."""
-
-    def __init__(self, tell: Callable[[float], None], check: Callable[[], None]) -> None:
-        """`check` raises if nobody wants the result any more."""
-        self.whole = 0.0
-        """Where a pass ends, as far as it is known: of a file, its seconds."""
-        self._tell = tell
-        self._check = check
-        self._lock = threading.Lock()
-        self._at: dict[int, float] = {}
-        self._told = 0.0
-        self._stopped = False
-
-    def reporter(self) -> Callable[[float], None]:
-        """What one pass calls with how much of the whole it is done with."""
-        number = len(self._at)
-        self._at[number] = 0.0
-        return lambda done: self._reached(number, done)
-
-    def got_on(self) -> None:
-        """Say how far it is, now and then: that it is no further, too, for whoever says nothing seems to hang."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._told < TELL_SECONDS:
-                return
-            self._told = now
-            least = min(self._at.values(), default=0.0)
-            share = min(1.0, least / self.whole) if self.whole > 0 else 0.0
-        self._tell(share)
-
-    def stop(self) -> None:
-        """Have every pass end when it next reports."""
-        self._stopped = True
-
-    def _reached(self, number: int, done: float) -> None:
-        if self._stopped:
-            raise _BrokenOff("The analysis of this file was broken off.", "It is tried again.")
-        self._check()
-        with self._lock:
-            self._at[number] = done
-        self.got_on()
-
-
-class _BrokenOff(MediaError):
-    """The other pass over the file has failed."""
-
-
-class _Aside(Generic[_T]):
-    """Something done in a thread beside this one. `on_error` is called, from there, if it fails."""
-
-    def __init__(self, work: Callable[[], _T], on_error: Callable[[], None]) -> None:
-        self._on_error = on_error
-        self._outcome: _T | BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(work,), name="listen", daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for its end, however it ends."""
-        self._thread.join()
-
-    def result(self) -> _T:
-        """Wait for what came of it. Raises what it raised."""
-        self._thread.join()
-        if isinstance(self._outcome, BaseException):
-            raise self._outcome
-        return self._outcome  # type: ignore[return-value]
-
-    def _run(self, work: Callable[[], _T]) -> None:
-        try:
-            self._outcome = work()
-        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits, in `result`
-            self._outcome = error
-            self._on_error()
 
 
 @contextmanager

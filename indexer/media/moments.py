@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from indexer.media.decoding import Losses
 from indexer.media.frames import Frame, Strategy, sample, settled
 from indexer.media.looks import Look, is_duplicate, look_at
-from indexer.media.shots import BEYOND, EVERY, SHORTEST, Boundary, Places, Shot, apart, best_looks, boundaries
+from indexer.media.passages import Boundary
+from indexer.media.shots import BEYOND, EVERY, SHORTEST, Places, Shot, apart, best_looks, boundaries
 from indexer.media.video import Video
 
 FRAMES: Final = 3
