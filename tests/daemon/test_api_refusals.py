@@ -142,3 +142,17 @@ def read_all(connection: socket.socket) -> bytes:
             return received
         received += piece
     raise AssertionError(received)
+
+
+@pytest.mark.parametrize("route", ["/v1/models/cancel", "/v1/retry", "/v1/nothing"])
+def test_an_answer_waits_for_the_whole_question(api: Api, route: str) -> None:
+    with api.connect() as connection:
+        connection.sendall(
+            f"POST {route} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n".encode()
+        )
+        connection.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            connection.recv(1)  # were it answered and closed, the rest could not be sent any more
+        connection.settimeout(30)
+        connection.sendall(b"{}")
+        assert connection.recv(100).startswith(b"HTTP/1.1 ")
