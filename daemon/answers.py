@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from config.errors import ReverieError
 from config.paths import Paths
@@ -28,6 +28,7 @@ from search.engine import Answer
 from search.highlights import highlights
 from search.messages import (
     HighlightsMessage,
+    NoteMessage,
     PhotoMessage,
     ProblemMessage,
     SearchMessage,
@@ -195,10 +196,21 @@ class Answers:
             "models": models_in_use(self.plan, self.paths),
             "stages": [],
             "devices": [],
-            "notes": [],
+            "notes": self._missing_models(kinds),
             "problems": self.problems(PROBLEMS_SHOWN),
             "problems_total": counts.problems,
         }
+
+    def _missing_models(self, kinds: Mapping[str, int]) -> list[NoteMessage]:
+        """What the profile in use has no model for, though there are files for it."""
+        if not kinds.get(Kind.VIDEO) or any(stage.startswith("action:") for stage in self.plan.stages):
+            return []
+        return [
+            {
+                "title": f"What happens in videos is not recognised: {self.plan.profile} has no model of actions.",
+                "remedy": "`reverie models pull standard`, then `reverie models use standard`.",
+            }
+        ]
 
     def change(self) -> ChangeMessage | None:
         """How far a change of profile is; the service adds its pace."""

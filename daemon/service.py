@@ -140,7 +140,7 @@ class Service:
         message["change"] = self._indexing.change()
         message["stages"] = self._indexing.stage_messages()
         message["devices"] = self._indexing.device_messages()
-        message["notes"] = self._indexing.notes()
+        message["notes"] = self._indexing.notes() + message["notes"]
         return message
 
     def index(self, paths: list[str]) -> Callable[[], ProgressMessage]:

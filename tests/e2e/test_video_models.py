@@ -73,5 +73,6 @@ def test_what_models_find_in_a_video_is_shown_and_found(make_reverie: Callable[.
     assert result["moments"][0]["start"] < action["end"]
     assert action["start"] < result["moments"][0]["end"]
     assert reverie.found(f'-action:"{action["label"]}" type:video') == []
+    assert reverie.json("status")["notes"] == []
     status = reverie.run("status").stdout
     assert all(f"model    {name}" in status for name in ("things", "actions", "noises"))

@@ -179,3 +179,10 @@ def test_a_video_without_sound_says_so(library: tuple[Reverie, Path]) -> None:
     finished = reverie.run("transcript", media / "silent.mkv")
     assert finished.returncode == 1
     assert "silent.mkv has no sound." in finished.stderr
+
+
+def test_status_tells_how_to_get_a_model_of_actions(library: tuple[Reverie, Path]) -> None:
+    reverie, _ = library
+    [note] = reverie.json("status")["notes"]
+    assert "What happens in videos is not recognised" in note["title"]
+    assert "reverie models pull standard" in note["remedy"]
