@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as scratch:
         clip = make_clip(Path(scratch, "clip.mp4"), quick=args.quick)
-        rounds, minutes = (1, [1, 2]) if args.quick else (args.rounds, args.minutes)
+        rounds, minutes = (1, [1]) if args.quick else (args.rounds, args.minutes)
         figures = measure(clip, Path(scratch), rounds, minutes)
     report.write(
         "video", figures, ["av", "opencv-python-headless", "faster-whisper", "onnxruntime"], keep=not args.quick

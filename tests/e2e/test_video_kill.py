@@ -16,7 +16,7 @@ from tests.e2e.snapshot import assert_equal, do_again, finished, knowledge, work
 from tests.films import View, film
 from tests.sample_photos import PHOTOS
 
-KILLS = int(os.environ.get("REVERIE_TEST_VIDEO_KILLS", "30"))
+KILLS = int(os.environ.get("REVERIE_TEST_VIDEO_KILLS", "12"))
 OF_WORKER = (KILLS // 3, 2 * KILLS // 3)
 """The kills of the worker alone; the third one would be taken for the fault of the file."""
 SECONDS = 300
