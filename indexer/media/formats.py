@@ -38,7 +38,6 @@ MEDIA_SUFFIXES: Final = PHOTO_SUFFIXES | VIDEO_SUFFIXES | AUDIO_SUFFIXES
 """No playlist (m3u8, mpd, pls): it only names other files."""
 HEAD: Final = 1 << 16
 """Bytes of the beginning from which `kind_of` tells what a file is."""
-SIDECAR_SUFFIX: Final = ".xmp"
 
 _MAGIC: Final = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -110,17 +109,6 @@ def kind_of(path: str, head: bytes) -> Kind:
     if suffix in AUDIO_SUFFIXES:
         return Kind.AUDIO
     return Kind.VIDEO if suffix in VIDEO_SUFFIXES or _holds_either(head) else Kind.PHOTO
-
-
-def is_sidecar(path: str) -> bool:
-    """Whether the name is one of an XMP sidecar."""
-    return _suffix(path) == SIDECAR_SUFFIX
-
-
-def sidecars_of(path: str) -> tuple[str, ...]:
-    """Where the sidecar of a media file may be, the most specific name first: a.jpg.xmp, then Adobe's a.xmp."""
-    stem = path[: len(path) - len(_suffix(path))]
-    return tuple(base + suffix for base in (path, stem) for suffix in (SIDECAR_SUFFIX, SIDECAR_SUFFIX.upper()))
 
 
 def sniff(data: bytes) -> str | None:

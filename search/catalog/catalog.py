@@ -61,7 +61,7 @@ class Catalog(PlanKeeper, InsideReader):
 
         A path whose signature changed holds unknown content again, unless the catalog knows the very same file
         (device, inode, size, mtime) under another path: then it is a hard link or a rename, and shares that media
-        without being read. A path that was missing is alive again. A changed sidecar makes "describe" run again.
+        without being read. A path that was missing is alive again. A changed sidecar makes "metadata" run again.
         """
         with self._database.write() as db:
             files.record(db, seen, self._clock())

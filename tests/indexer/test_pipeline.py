@@ -19,7 +19,7 @@ from indexer.stage import LoadedStage
 from indexer.stages import STAGES
 from tests.indexer.tasks import EVERYTHING, task
 
-NO_NETWORK = (Stage.DESCRIBE, Stage.PIXELS)
+NO_NETWORK = (Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS)
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject><rdf:Bag><rdf:li>breakfast</rdf:li>'
@@ -133,9 +133,9 @@ def test_a_sidecar_is_read_with_its_photo_and_a_bad_one_costs_nothing(
     (photos / "bad.xmp").write_bytes(b"\xff\xfe<<<<")
     results = run(
         [
-            task(photos / "coffee.png", 1, (Stage.DESCRIBE,), photos / "coffee.xmp"),
-            task(photos / "rocket.jpg", 2, (Stage.DESCRIBE,), photos / "bad.xmp"),
-            task(photos / "moon.png", 3, (Stage.DESCRIBE,), photos / "none.xmp"),
+            task(photos / "coffee.png", 1, (Stage.METADATA,), (photos / "coffee.xmp",)),
+            task(photos / "rocket.jpg", 2, (Stage.METADATA,), (photos / "bad.xmp",)),
+            task(photos / "moon.png", 3, (Stage.METADATA,), (photos / "none.xmp",)),
         ],
         never,
     )

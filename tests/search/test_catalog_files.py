@@ -115,32 +115,32 @@ def test_purging_forgets_only_what_is_long_gone_and_held_by_nobody(catalog: Cata
     assert "/p/gone.jpg" not in catalog.known_files("/p")
 
 
-def test_a_changed_sidecar_only_describes_again(catalog: Catalog) -> None:
+def test_a_changed_sidecar_has_only_the_metadata_read_again(catalog: Catalog) -> None:
     index(catalog, stat("/p/a.jpg"), title="old words")
-    catalog.record_files([stat("/p/a.jpg", sidecar="/p/a.jpg.xmp", sidecar_mtime_ns=1)])
+    catalog.record_files([stat("/p/a.jpg", sidecars=("/p/a.jpg.xmp",), sidecars_stamp=1)])
     [work] = catalog.claim(10)
-    assert (work.stages, work.stat.sidecar) == ((Stage.DESCRIBE,), "/p/a.jpg.xmp")
+    assert (work.stages, work.stat.sidecars) == ((Stage.METADATA,), ("/p/a.jpg.xmp",))
     assert found(catalog, "words") == {work.media_id}, "it stays searchable meanwhile"
     # It changes once more under the worker: the result is stored, and the stage runs again.
-    catalog.record_files([stat("/p/a.jpg", sidecar="/p/a.jpg.xmp", sidecar_mtime_ns=2)])
+    catalog.record_files([stat("/p/a.jpg", sidecars=("/p/a.jpg.xmp",), sidecars_stamp=2)])
     finish(catalog, title="new")
     assert found(catalog, "new") == {work.media_id}
     assert catalog.counts().done == 1
 
 
 def test_a_rename_together_with_its_sidecar_is_no_work(catalog: Catalog) -> None:
-    index(catalog, stat("/p/a.jpg", 4, sidecar="/p/a.jpg.xmp", sidecar_mtime_ns=1))
+    index(catalog, stat("/p/a.jpg", 4, sidecars=("/p/a.jpg.xmp",), sidecars_stamp=1))
     catalog.record_missing(["/p/a.jpg"])
-    catalog.record_files([stat("/p/b.jpg", 4, sidecar="/p/b.jpg.xmp", sidecar_mtime_ns=1)])
+    catalog.record_files([stat("/p/b.jpg", 4, sidecars=("/p/b.jpg.xmp",), sidecars_stamp=1)])
     assert catalog.claim(10) == []
 
 
 def test_names_that_are_not_utf8_are_kept_exactly(catalog: Catalog) -> None:
     path = os.fsdecode(b"/p/caf\xe9/sommer.jpg")
-    [one] = index(catalog, stat(path, sidecar=path + ".xmp", sidecar_mtime_ns=1))
+    [one] = index(catalog, stat(path, sidecars=(path + ".xmp", path + ".json"), sidecars_stamp=1))
     assert catalog.photos([one])[0].paths == (path,)
     assert catalog.known_files(os.fsdecode(b"/p/caf\xe9")).keys() == {path}
-    assert catalog.known_files("/p")[path].sidecar == path + ".xmp"
+    assert catalog.known_files("/p")[path].sidecars == (path + ".xmp", path + ".json")
     assert found(catalog, "sommer") == {one}
 
 

@@ -26,7 +26,7 @@ def test_work_comes_once_oldest_first_with_its_stages_in_order(catalog: Catalog)
     ids = add(catalog, *(stat(f"/p/{number}.jpg") for number in range(5)))
     first = catalog.claim(2)
     assert [work.media_id for work in first] == ids[:2]
-    assert first[0].stages == (Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS)
+    assert first[0].stages == (Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS)
     assert [work.media_id for work in catalog.claim(10, exclude={ids[3]})] == [ids[2], ids[4]]
     assert [work.media_id for work in catalog.claim(10)] == [ids[3]]
     assert catalog.claim(10) == []

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 from typing import Final
 
 from PIL import Image
 
 from indexer.media.border import DECODER_ERRORS
-from indexer.media.exif import exif_facts, windows_facts
-from indexer.media.exif_blocks import as_bytes, read_exif
-from indexer.media.facts import Facts, merge
 from indexer.media.formats import RAW
-from indexer.media.iptc import iptc_facts
-from indexer.media.photo import Photo
-from indexer.media.xmp import xmp_facts
+from indexer.media.metadata.exif import exif_facts, windows_facts
+from indexer.media.metadata.exif_blocks import as_bytes, read_exif
+from indexer.media.metadata.facts import Facts, merge
+from indexer.media.metadata.info import said_by
+from indexer.media.metadata.iptc import iptc_facts
+from indexer.media.metadata.sidecars import NOTHING_BESIDE, Beside
+from indexer.media.metadata.xmp import xmp_facts
+from indexer.media.photo import Shape
 from indexer.records import Kind, MediaInfo
 
 logger = logging.getLogger(__name__)
@@ -26,38 +29,16 @@ _HEAD: Final = 1 << 20
 _XMP_TAG: Final = 700
 
 
-def describe_photo(data: bytes, photo: Photo, sidecar: bytes | None) -> MediaInfo:
-    """What is known of a decoded photo. Never raises: a broken block says nothing and costs nothing else.
+def describe_photo(data: bytes, shape: Shape, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
+    """What is known of a photo, without its pixels. Never raises: a broken block says nothing and costs nothing else.
 
-    Fact by fact, the first that says something wins: the sidecar, which a person edited last; EXIF, which the camera
+    Fact by fact, the first that says something wins: the sidecars, which a person edited last; EXIF, which the camera
     wrote; embedded XMP; IPTC; and Windows Explorer's tags, which repeat XMP with less.
     """
-    embedded = _raw_facts(data) if photo.format == RAW else _embedded_facts(data, photo.format)
-    facts = merge(xmp_facts(sidecar or b""), *embedded)
-    moment, place = facts.moment, facts.place
-    return MediaInfo(
-        kind=Kind.PHOTO,
-        format=photo.format,
-        width=photo.width,
-        height=photo.height,
-        taken_at=moment.local if moment else None,
-        utc_offset_minutes=moment.utc_offset_minutes if moment else None,
-        latitude=place.latitude if place else None,
-        longitude=place.longitude if place else None,
-        altitude=facts.altitude,
-        camera=facts.camera,
-        lens=facts.lens,
-        exposure_seconds=facts.exposure_seconds,
-        f_number=facts.f_number,
-        iso=facts.iso,
-        focal_length_mm=facts.focal_length_mm,
-        title=facts.title,
-        description=facts.description,
-        keywords=facts.keywords,
-        people=facts.people,
-        rating=facts.rating,
-        live_id=facts.live_id,
-    )
+    embedded = _raw_facts(data) if shape.format == RAW else _embedded_facts(data, shape.format)
+    facts = merge(beside.stronger, *embedded, beside.weaker)
+    facts = replace(facts, orientation=beside.stronger.orientation)  # the decoder knows what the file itself says
+    return MediaInfo(kind=Kind.PHOTO, format=shape.format, width=shape.width, height=shape.height, **said_by(facts))
 
 
 def _embedded_facts(data: bytes, name: str) -> list[Facts]:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from defusedxml import ElementTree
 
 from indexer.media.border import DECODER_ERRORS
-from indexer.media.facts import Facts, Place, clean_text, clean_words, parse_moment, place_or_none
+from indexer.media.metadata.facts import Facts, Place, clean_text, clean_words, parse_moment, place_or_none
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _DC: Final = "{http://purl.org/dc/elements/1.1/}"
 _XMP: Final = "{http://ns.adobe.com/xap/1.0/}"
 _EXIF: Final = "{http://ns.adobe.com/exif/1.0/}"
+_TIFF: Final = "{http://ns.adobe.com/tiff/1.0/}"
 _PHOTOSHOP: Final = "{http://ns.adobe.com/photoshop/1.0/}"
 _LIGHTROOM: Final = "{http://ns.adobe.com/lightroom/1.0/}"
 _DIGIKAM: Final = "{http://www.digikam.org/ns/1.0/}"
@@ -31,8 +32,12 @@ _IPTC: Final = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 _MWG: Final = "{http://www.metadataworkinggroup.com/schemas/regions/}"
 _MICROSOFT: Final = "{http://ns.microsoft.com/photo/1.2/t/Region#}"
 
-_MOMENTS: Final = (_EXIF + "DateTimeOriginal", _PHOTOSHOP + "DateCreated")
+_MOMENTS: Final = (
+    (_EXIF + "DateTimeOriginal", "exif:DateTimeOriginal"),
+    (_PHOTOSHOP + "DateCreated", "photoshop:DateCreated"),
+)
 _HIERARCHIES: Final = ((_LIGHTROOM + "hierarchicalSubject", "|"), (_DIGIKAM + "TagsList", "/"))
+_ORIENTATIONS: Final = range(1, 9)
 _RATINGS: Final = range(-1, 6)
 _COORDINATE: Final = re.compile(r"(\d{1,3}),(\d{1,2}(?:\.\d+)?)(?:,(\d{1,2}(?:\.\d+)?))?([NSEW])")
 
@@ -52,15 +57,16 @@ def xmp_facts(packet: bytes) -> Facts:
 
 def _facts(root: Element) -> Facts:
     descriptions = [node for rdf in root.iter(_RDF + "RDF") for node in rdf.findall(_RDF + "Description")]
-    moments = (parse_moment(_text(descriptions, name) or "") for name in _MOMENTS)
+    moments = (parse_moment(_text(descriptions, name) or "", source=f"XMP {called}") for name, called in _MOMENTS)
     return Facts(
-        moment=next((moment for moment in moments if moment is not None), None),
+        moments=tuple(moment for moment in moments if moment is not None),
         place=_place(descriptions),
         title=clean_text(_text(descriptions, _DC + "title")),
         description=clean_text(_text(descriptions, _DC + "description")),
         keywords=clean_words(list(_keywords(descriptions))),
         people=clean_words(list(_people(root, descriptions))),
         rating=_rating(_text(descriptions, _XMP + "Rating")),
+        orientation=_orientation(_text(descriptions, _TIFF + "Orientation")),
     )
 
 
@@ -98,6 +104,10 @@ def _people(root: Element, descriptions: list[Element]) -> Iterator[str]:
             if (_text(structure, _MWG + "Type") or "").casefold() == "face":
                 yield from _values(structure, _MWG + "Name")
     yield from _values(list(root.iter()), _MICROSOFT + "PersonDisplayName")
+
+
+def _orientation(value: str | None) -> int | None:
+    return int(value) if value is not None and value.isdecimal() and int(value) in _ORIENTATIONS else None
 
 
 def _rating(value: str | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import Final
 from PIL import ImageFile, IptcImagePlugin
 
 from indexer.media.border import DECODER_ERRORS
-from indexer.media.facts import Facts, clean_text, clean_words
+from indexer.media.metadata.facts import Facts, clean_text, clean_words
 
 logger = logging.getLogger(__name__)
 

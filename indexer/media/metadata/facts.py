@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from indexer.media.border import DECODER_ERRORS
+from indexer.media.metadata.moments import Meaning, Moment, Precision
+from indexer.records import Note
 
 _EARLIEST_YEAR: Final = 1826
 """The oldest surviving photograph."""
@@ -24,16 +26,6 @@ _MOST_WORDS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """When a photo was taken, by the wall clock of its place."""
-
-    local: str
-    """"YYYY-MM-DDTHH:MM:SS"; midnight when only the day is known."""
-    utc_offset_minutes: int | None = None
-    whole_day: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Degrees, WGS 84, north and east positive."""
 
@@ -45,7 +37,8 @@ class Place:
 class Facts:
     """What one source says. Empty is "does not say"; names and units as in `MediaInfo`."""
 
-    moment: Moment | None = None
+    moments: tuple[Moment, ...] = ()
+    """Most trusted first among those of one meaning."""
     place: Place | None = None
     altitude: float | None = None
     camera: str | None = None
@@ -59,22 +52,29 @@ class Facts:
     keywords: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     rating: int | None = None
+    notes: tuple[Note, ...] = ()
+    """At most one of each label."""
+    orientation: int | None = None
+    """As EXIF counts it, 1 to 8; only sidecars say it here, the decoder knows the file's own."""
     live_id: str | None = None
 
 
 def merge(*sources: Facts) -> Facts:
-    """Per fact, the first source that says something; a time of day is preferred to a mere day."""
+    """Per fact, the first source that says something; the dates of all, and of the notes the first of each label."""
     merged: dict[str, Any] = {}
     for field in fields(Facts):
         said = [value for source in sources if (value := getattr(source, field.name)) not in (None, ())]
         if said:
             merged[field.name] = said[0]
-    moments = [source.moment for source in sources if source.moment is not None]
-    merged["moment"] = min(moments, key=lambda moment: moment.whole_day, default=None)
+    merged["moments"] = tuple(moment for source in sources for moment in source.moments)
+    notes = {note.label: note for source in reversed(sources) for note in source.notes}
+    merged["notes"] = tuple(notes.values())
     return Facts(**merged)
 
 
-def parse_moment(text: str, zone: str | None = None) -> Moment | None:
+def parse_moment(
+    text: str, zone: str | None = None, *, meaning: Meaning = Meaning.TAKEN, source: str = ""
+) -> Moment | None:
     """A moment as EXIF ("2021:06:01 12:00:00") or XMP (ISO 8601) writes it; None for impossible ones.
 
     Impossible are days that no calendar has, and years before photography or after the next one.
@@ -90,7 +90,8 @@ def parse_moment(text: str, zone: str | None = None) -> Moment | None:
         return None
     if not _EARLIEST_YEAR <= moment.year <= date.today().year + 1:
         return None
-    return Moment(moment.isoformat(), parse_offset(zone or parts["zone"] or ""), parts["hour"] is None)
+    precision: Precision = "day" if parts["hour"] is None else "minute" if parts["second"] is None else "second"
+    return Moment(moment.isoformat(), precision, parse_offset(zone or parts["zone"] or ""), meaning, source)
 
 
 def parse_offset(text: str) -> int | None:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from PIL.ExifTags import GPS, Base
 
-from indexer.media.exif_blocks import ExifBlock, as_bytes, numbers, text, windows_text
-from indexer.media.facts import (
+from indexer.media.metadata.exif_blocks import ExifBlock, as_bytes, numbers, text, windows_text
+from indexer.media.metadata.facts import (
     Facts,
-    Moment,
     Place,
     clean_text,
     clean_words,
     parse_moment,
     place_or_none,
 )
-from indexer.media.live import live_id_of_note
+from indexer.media.metadata.live import live_id_of_note
+from indexer.media.metadata.moments import Meaning, Moment
 
 _MOMENTS: Final = (
-    (Base.DateTimeOriginal, Base.OffsetTimeOriginal),
-    (Base.DateTimeDigitized, Base.OffsetTimeDigitized),
+    (Base.DateTimeOriginal, Base.OffsetTimeOriginal, Meaning.TAKEN),
+    (Base.DateTimeDigitized, Base.OffsetTimeDigitized, Meaning.DIGITISED),
 )
 _CAMERA_BOILERPLATE: Final = re.compile(
     r".*digital camera.*|sony dsc|exif[_ ]jpeg.*|dcf ?\d.*|jpeg|image|ascii|default|untitled|samsung|<.*>|\W*",
@@ -52,7 +53,7 @@ def exif_facts(exif: ExifBlock) -> Facts:
     if description and _CAMERA_BOILERPLATE.fullmatch(description):
         description = None
     return Facts(
-        moment=_moment(exif, place),
+        moments=tuple(_moments(exif, place)),
         place=place,
         altitude=_altitude(gps),
         camera=camera_name(text(image.get(Base.Make)), text(image.get(Base.Model))),
@@ -105,18 +106,19 @@ def camera_name(make: str, model: str) -> str | None:
     return clean_text(f"{make} {model}")
 
 
-def _moment(exif: ExifBlock, place: Place | None) -> Moment | None:
-    candidates = [(exif.photo.get(time), exif.photo.get(offset)) for time, offset in _MOMENTS]
+def _moments(exif: ExifBlock, place: Place | None) -> Iterator[Moment]:
+    candidates = [(tag, exif.photo.get(tag), exif.photo.get(zone), meaning) for tag, zone, meaning in _MOMENTS]
     if Base.Make in exif.image or Base.Model in exif.image:
         # DateTime is when the file was last changed: old cameras wrote nothing else, but neither do image editors.
-        candidates.append((exif.image.get(Base.DateTime), exif.photo.get(Base.OffsetTime)))
-    for time, offset in candidates:
-        moment = parse_moment(text(time), text(offset))
-        if moment is not None:
-            if moment.utc_offset_minutes is not None:
-                return moment
-            return Moment(moment.local, _offset_by_gps(moment, exif.gps, place), moment.whole_day)
-    return None
+        zone = exif.photo.get(Base.OffsetTime)
+        candidates.append((Base.DateTime, exif.image.get(Base.DateTime), zone, Meaning.CHANGED))
+    for tag, time, zone, meaning in candidates:
+        moment = parse_moment(text(time), text(zone), meaning=meaning, source=f"EXIF {tag.name}")
+        if moment is None:
+            continue
+        if moment.utc_offset_minutes is None and (offset := _offset_by_gps(moment, exif.gps, place)) is not None:
+            moment = replace(moment, utc_offset_minutes=offset, zone_source="EXIF GPS time")
+        yield moment
 
 
 def _offset_by_gps(moment: Moment, gps: Mapping[int, Any], place: Place | None) -> int | None:
