@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from indexer.records import Kind, Stage
 from search.catalog import Catalog
-from tests.search.library import STAGES, add, digest, finish, found, index, media, stat
+from tests.search.library import STAGES, add, analysis, digest, finish, found, index, media, stat
 
 
 @pytest.fixture
@@ -165,3 +166,18 @@ def test_an_unreadable_path_is_listed_and_left_alone_until_it_changes(catalog: C
     catalog.record_problem("/p/a.jpg", "Again.", "")
     assert catalog.retry_problems() == 1
     assert len(catalog.unidentified(10)) == 1
+
+
+def test_a_sidecar_that_turns_a_photo_has_its_picture_looked_at_again(catalog: Catalog) -> None:
+    [one] = index(catalog, stat("/p/a.jpg"))
+    pictures = {Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS}
+    owed: dict[str, set[str]] = {}
+    for stamp, orientation in ((1, None), (2, 6), (3, 6)):
+        catalog.record_files([stat("/p/a.jpg", sidecars=("/p/a.jpg.xmp",), sidecars_stamp=stamp)])
+        [work] = catalog.claim(1)
+        assert work.stages == (Stage.METADATA,)
+        said = replace(analysis(one, sidecar_orientation=orientation), stages={Stage.METADATA: 1})
+        catalog.store([replace(said, pixels=None, tags={}, embeddings=())], [])
+        owed[f"{stamp} {orientation}"] = {stage for again in catalog.claim(1) for stage in again.stages}
+        catalog.store([analysis(one, sidecar_orientation=orientation)], [])
+    assert owed == {"1 None": set(), "2 6": pictures, "3 6": set()}

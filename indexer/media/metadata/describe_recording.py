@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from indexer.media.container import Source
-from indexer.media.metadata.facts import Facts, merge
+from indexer.media.metadata.facts import Facts, merge, without_camera_words
 from indexer.media.metadata.info import said_by
 from indexer.media.metadata.sidecars import NOTHING_BESIDE, Beside
 from indexer.media.sound import Audio
@@ -41,7 +41,7 @@ def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     timeline = video.timeline
     duration = min(said.duration, timeline.end) if timeline.truncated else said.duration
     return _info(
-        merge(beside.stronger, said.facts, beside.weaker),
+        _said(beside, said.facts),
         kind=Kind.VIDEO,
         format=_format(video.source, said.container, sound_alone=False),
         width=said.width,
@@ -60,7 +60,7 @@ def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     """What is known of an open file of sound alone; as `describe_video`, without a picture."""
     said = audio.info
     return _info(
-        merge(beside.stronger, said.facts, beside.weaker),
+        _said(beside, said.facts),
         kind=Kind.AUDIO,
         format=_format(audio.source, said.container, sound_alone=True),
         width=None,
@@ -69,6 +69,11 @@ def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
         audio_codec=_codec(said.tracks),
         bit_rate=_rate(audio.source, said.duration),
     )
+
+
+def _said(beside: Beside, inside: Facts) -> Facts:
+    sources = (beside.stronger, inside, beside.weaker)
+    return merge(*(without_camera_words(source, inside.camera) for source in sources))
 
 
 def _info(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from typing import Any, Final
 
 from indexer.media.border import DECODER_ERRORS
+from indexer.media.metadata.camera_words import is_camera_text
 from indexer.media.metadata.moments import Meaning, Moment, Precision
 from indexer.records import Note
 
@@ -15,9 +16,11 @@ _EARLIEST_YEAR: Final = 1826
 """The oldest surviving photograph."""
 
 _MOMENT: Final = re.compile(
-    r"(?P<year>\d{4})[:/.-](?P<month>\d{1,2})[:/.-](?P<day>\d{1,2})"
-    r"(?:[T ] ?(?P<hour>\d{1,2}): ?(?P<minute>\d{1,2})(?:: ?(?P<second>\d{1,2}))?(?:[.,]\d+)? ?(?P<zone>Z|[+-]\S+)?)?"
+    r"(?P<year>\d{4})(?:[:/.-](?P<month>\d{1,2}|  )(?:[:/.-](?P<day>\d{1,2}|  ))?)?"
+    r"(?:[T ] ?(?P<hour>\d{1,2}|  ): ?(?P<minute>\d{1,2}|  )(?:: ?(?P<second>\d{1,2}|  ))?"
+    r"(?:[.,]\d+)? ?(?P<zone>Z|[+-]\S+)?)?"
 )
+_LAST_HOUR, _LAST_MINUTE, _LAST_SECOND = 23, 59, 59
 _ZONE: Final = re.compile(r"(?P<sign>[+-])(?P<hours>\d{1,2}):?(?P<minutes>\d{2})")
 _WIDEST_OFFSET: Final = 14 * 60
 _LONGEST_TEXT: Final = 10_000
@@ -75,23 +78,30 @@ def merge(*sources: Facts) -> Facts:
 def parse_moment(
     text: str, zone: str | None = None, *, meaning: Meaning = Meaning.TAKEN, source: str = ""
 ) -> Moment | None:
-    """A moment as EXIF ("2021:06:01 12:00:00") or XMP (ISO 8601) writes it; None for impossible ones.
+    """A date as EXIF ("2021:06:01 12:00:00") or XMP (ISO 8601) writes it; None for impossible ones.
 
-    Impossible are days that no calendar has, and years before photography or after the next one.
+    Zeros and blanks stand for what is not known: "1993:08:00" is a month, "1961" a year. Some cameras count the hour
+    after midnight as the 24th, of the day that begins. Impossible are days that no calendar has, and years before
+    photography or after the next one.
     """
-    match = _MOMENT.fullmatch(text.strip("\x00 "))
+    match = _MOMENT.fullmatch(text.strip("\x00 ").rstrip(":-/. "))
     if match is None:
         return None
-    parts = match.groupdict()
-    numbers = [int(parts[name] or 0) for name in ("year", "month", "day", "hour", "minute", "second")]
+    year, month, day = (int((match[name] or "").strip() or 0) for name in ("year", "month", "day"))
+    hour, minute, second = ((match[name] or "").strip() for name in ("hour", "minute", "second"))
+    precision: Precision = "year" if not month else "month" if not day else "day"
+    clock = (0, 0, 0)
+    if precision == "day" and hour and minute and int(hour) <= _LAST_HOUR + 1 and int(minute) <= _LAST_MINUTE:
+        precision = "second" if second else "minute"
+        clock = (int(hour) % (_LAST_HOUR + 1), int(minute), min(int(second or 0), _LAST_SECOND))
     try:
-        moment = datetime(*numbers)  # type: ignore[arg-type]  # six integers; a zone would be the eighth
+        moment = datetime(year, month or 1, day or 1, *clock)
     except DECODER_ERRORS:
         return None
     if not _EARLIEST_YEAR <= moment.year <= date.today().year + 1:
         return None
-    precision: Precision = "day" if parts["hour"] is None else "minute" if parts["second"] is None else "second"
-    return Moment(moment.isoformat(), precision, parse_offset(zone or parts["zone"] or ""), meaning, source)
+    offset = parse_offset(zone or match["zone"] or "") if precision in ("minute", "second") else None
+    return Moment(moment.isoformat(), precision, offset, meaning, source)
 
 
 def parse_offset(text: str) -> int | None:
@@ -112,6 +122,39 @@ def place_or_none(latitude: float | None, longitude: float | None) -> Place | No
         return None
     # A comparison with NaN is false, so an unknown part makes an unknown place.
     return Place(round(latitude, 7), round(longitude, 7)) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
+
+
+def notes(*labelled: tuple[str, str | None]) -> tuple[Note, ...]:
+    """Those of these texts in which a person wrote something, each with its label."""
+    cleaned = ((label, clean_text(text)) for label, text in labelled)
+    return tuple(Note(label, text) for label, text in cleaned if text and not is_camera_text(text))
+
+
+def stars_of(percent: float | None) -> int | None:
+    """Stars from Microsoft's rating in percent: 1, 25, 50, 75 and 99 are one to five."""
+    if percent is None or not 0 < percent <= 100:
+        return None
+    return min(5, 1 + round(percent / 25))
+
+
+def decode_western(value: bytes) -> str:
+    """UTF-8 where it is valid, which Western text of other encodings rarely is; else Windows-1252, which is Latin-1
+    with quotation marks and dashes in place of control characters."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data" and not value[: error.start].isascii():
+            return value[: error.start].decode()  # the field was full in the middle of a letter
+        return "".join(bytes([byte]).decode("cp1252", "replace").replace("\ufffd", " ") for byte in value)
+
+
+def without_camera_words(facts: Facts, camera: str | None) -> Facts:
+    """The facts without a title or description that the camera or a program wrote."""
+    return replace(
+        facts,
+        title=None if facts.title and is_camera_text(facts.title, camera) else facts.title,
+        description=None if facts.description and is_camera_text(facts.description, camera) else facts.description,
+    )
 
 
 def clean_text(text: str | None) -> str | None:

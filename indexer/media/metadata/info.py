@@ -7,9 +7,7 @@ from typing import TypedDict
 from indexer.media.metadata.facts import Facts
 from indexer.media.metadata.moments import choose
 from indexer.records import MediaInfo, Note, Stage, Tag
-
-KEYWORD_SOURCE = "keyword"
-"""Source of the tags that a file's own keywords make."""
+from indexer.vocabulary import KEYWORD_SOURCE
 
 
 class Said(TypedDict):

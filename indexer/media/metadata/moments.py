@@ -39,6 +39,8 @@ class Moment:
     """What gave it, for people: "EXIF DateTimeOriginal"."""
     zone_source: str | None = None
     """What gave the offset, for people, where that is not `source` itself."""
+    in_utc: bool = False
+    """The source counts in UTC: what the clocks of the place showed is not known."""
 
     @property
     def known(self) -> str:
@@ -63,7 +65,8 @@ def choose(moments: Iterable[Moment]) -> Moment | None:
             break
     if chosen.utc_offset_minutes is None:
         for other in ranked:
-            if other.utc_offset_minutes is not None and other.local[:16] == chosen.local[:16]:
+            told = other.utc_offset_minutes is not None and not other.in_utc
+            if told and other.local[:16] == chosen.local[:16]:
                 zone_source = other.zone_source or other.source
                 return replace(chosen, utc_offset_minutes=other.utc_offset_minutes, zone_source=zone_source)
     return chosen
