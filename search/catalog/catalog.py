@@ -179,6 +179,11 @@ class Catalog(PlanKeeper, InsideReader):
         with self._database.read() as db:
             return reads.counts(db, without)
 
+    def rereading(self) -> dict[str, int]:
+        """Stage to how many media that were analysed before go through it again."""
+        with self._database.read() as db:
+            return reads.rereading(db)
+
     def problems(self, limit: int = 100, offset: int = 0) -> list[Problem]:
         """Every live path that could not be read or holds quarantined media, by path."""
         with self._database.read() as db:

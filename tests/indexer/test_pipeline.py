@@ -194,7 +194,7 @@ def test_a_photo_that_cannot_be_decoded_is_found_by_what_it_says(
     assert told.info is not None
     assert (told.info.taken_at, told.info.format, list(told.stages)) == (
         "2021-07-04T15:30:12",
-        "JPEG",
+        "PNG",
         [Stage.METADATA],
     )
     assert [(one.stages, one.permanent) for one in told.failed] == [((Stage.DESCRIBE, Stage.PIXELS), True)]

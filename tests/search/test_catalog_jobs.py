@@ -162,3 +162,15 @@ def test_a_result_for_media_that_was_forgotten_meanwhile_is_dropped(catalog: Cat
     catalog.purge_missing(1e12)
     catalog.store([analysis(gone), analysis(kept)], [])
     assert catalog.select_media("TRUE").tolist() == [kept]
+
+
+def test_what_goes_through_a_stage_again_is_told_from_what_is_new(catalog: Catalog) -> None:
+    [one] = index(catalog, stat("/p/a.jpg"))
+    add(catalog, stat("/p/new.jpg"))
+    assert catalog.rereading() == {}
+    catalog.ensure_jobs(STAGES | {Stage.METADATA: 2})
+    assert catalog.rereading() == {Stage.METADATA: 1}
+    works = {work.media_id: work.stages for work in catalog.claim(10)}
+    assert works[one] == (Stage.METADATA,), "no network runs for it"
+    catalog.store([replace(analysis(one), stages={Stage.METADATA: 2}, pixels=None, tags={}, embeddings=())], [])
+    assert catalog.rereading() == {}
