@@ -95,7 +95,7 @@ def parse_moment(
         precision = "second" if second else "minute"
         clock = (int(hour) % (_LAST_HOUR + 1), int(minute), min(int(second or 0), _LAST_SECOND))
     try:
-        moment = datetime(year, month or 1, day or 1, *clock)
+        moment = datetime(year, month or 1, (day or 1) if month else 1, *clock)
     except DECODER_ERRORS:
         return None
     if not _EARLIEST_YEAR <= moment.year <= date.today().year + 1:
