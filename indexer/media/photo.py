@@ -16,6 +16,7 @@ from indexer.media.border import DECODER_ERRORS
 from indexer.media.colour import to_srgb
 from indexer.media.files import FileIdentity, read_file
 from indexer.media.formats import RAW, name_unknown, sniff
+from indexer.media.hdr_photo import HdrCoding, hdr_coding
 from indexer.media.limits import Limits, too_many_bytes, too_many_pixels
 from indexer.media.raw import SIDEWAYS, read_raw
 from indexer.media.tail import has_hole
@@ -107,7 +108,8 @@ def _decode(data: bytes, name: str, limits: Limits, short_side: int, orientation
             # GIF, HEIF and TIFF may find their true size only now.
             size = image.size
             _check_pixels(size, limits)
-        return _finish(image, name, size, short_side, _stated_orientation(image) or orientation)
+        orientation = _stated_orientation(image) or orientation
+        return _finish(image, name, size, short_side, orientation, hdr=hdr_coding(image, data))
 
 
 def _decode_raw(data: bytes, limits: Limits, short_side: int) -> Photo:
@@ -119,8 +121,16 @@ def _decode_raw(data: bytes, limits: Limits, short_side: int) -> Photo:
     return Photo(photo.pixels, RAW, raw.width, raw.height)
 
 
-def _finish(image: Image.Image, name: str, size: tuple[int, int], short_side: int, orientation: int) -> Photo:
-    small = to_srgb(image, short_side)
+def _finish(
+    image: Image.Image,
+    name: str,
+    size: tuple[int, int],
+    short_side: int,
+    orientation: int,
+    *,
+    hdr: HdrCoding | None = None,
+) -> Photo:
+    small = to_srgb(image, short_side, hdr)
     if orientation in _TRANSPOSE:
         small = small.transpose(_TRANSPOSE[orientation])
     width, height = reversed(size) if orientation in SIDEWAYS else size
