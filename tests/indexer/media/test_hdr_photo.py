@@ -15,7 +15,7 @@ from indexer.media.photo import Limits, decode_photo
 LIMITS = Limits(max_pixels=20_000_000, max_bytes=50_000_000)
 PQ, HLG, SRGB = 16, 18, 13
 BT709, BT2020, P3 = 1, 9, 12
-COLOURS = np.array([[(200, 40, 50), (50, 180, 70)], [(40, 70, 190), (128, 128, 128)]], np.uint8)
+COLOURS = np.array([[(200, 40, 50), (80, 170, 90)], [(40, 70, 190), (128, 128, 128)]], np.uint8)
 FROM_709 = {
     BT709: np.eye(3),
     BT2020: np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]),
@@ -73,7 +73,7 @@ def avif(image: Image.Image, transfer: int, primaries: int) -> bytes:
 
 
 def png(image: Image.Image, transfer: int, primaries: int) -> bytes:
-    data = saved(image, "PNG")
+    data = saved(image, "PNG", compress_level=1)
     chunk = b"cICP" + bytes([primaries, transfer, 0, 1])
     return data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
 
@@ -92,10 +92,10 @@ def test_an_hdr_photo_has_its_colours(write: Any, transfer: int, primaries: int)
 
 def test_a_large_one_is_reduced_without_bands() -> None:
     """A smooth ramp of light stays smooth: the steps of 8-bit PQ are three times as wide as those of sRGB."""
-    ramp = np.random.default_rng(1).normal(np.linspace(90, 150, 3600)[None, :], 2, (1440, 3600))
+    ramp = np.random.default_rng(1).normal(np.linspace(90, 150, 1800)[None, :], 2, (1080, 1800))
     image = Image.fromarray(np.round(ramp).astype(np.uint8)).convert("RGB")
     row = decode_photo(png(image, PQ, BT2020), limits=LIMITS).pixels[100, :, 1]
-    assert len(np.unique(row)) > 1.8 * (150 - 90)
+    assert len(np.unique(row)) > 1.5 * (150 - 90)
 
 
 @pytest.mark.parametrize("write", [heif, avif, png])
