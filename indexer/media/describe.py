@@ -14,7 +14,9 @@ from indexer.media.exif_blocks import as_bytes, read_exif
 from indexer.media.facts import Facts, merge
 from indexer.media.formats import RAW
 from indexer.media.iptc import iptc_facts
+from indexer.media.jxl import jxl_blocks
 from indexer.media.photo import Photo
+from indexer.media.psd import psd_blocks
 from indexer.media.xmp import xmp_facts
 from indexer.records import Kind, MediaInfo
 
@@ -24,6 +26,8 @@ _TIFF_ORDERS: Final = (b"II", b"MM")
 _EXIF_MARK: Final = b"Exif\x00\x00"
 _HEAD: Final = 1 << 20
 _XMP_TAG: Final = 700
+_BLOCKS: Final = {"JXL": jxl_blocks, "PSD": psd_blocks}
+"""EXIF and XMP of what Pillow does not open."""
 
 
 def describe_photo(data: bytes, photo: Photo, sidecar: bytes | None) -> MediaInfo:
@@ -62,6 +66,8 @@ def describe_photo(data: bytes, photo: Photo, sidecar: bytes | None) -> MediaInf
 
 def _embedded_facts(data: bytes, name: str) -> list[Facts]:
     try:
+        if name in _BLOCKS:
+            return _in_order(*_BLOCKS[name](data), Facts())
         with Image.open(io.BytesIO(data), formats=[name]) as image:
             exif = data if name == "TIFF" else image.info.get("exif")
             xmp = image.info.get("xmp")

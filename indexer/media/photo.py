@@ -17,7 +17,9 @@ from indexer.media.colour import to_srgb
 from indexer.media.files import FileIdentity, read_file
 from indexer.media.formats import RAW, name_unknown, sniff
 from indexer.media.hdr_photo import HdrCoding, hdr_coding
+from indexer.media.jxl import open_jxl
 from indexer.media.limits import Limits, too_many_bytes, too_many_pixels
+from indexer.media.psd import open_psd
 from indexer.media.raw import SIDEWAYS, read_raw
 from indexer.media.tail import has_hole
 
@@ -38,6 +40,9 @@ _TRANSPOSE: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_OPENERS: Final = {"JXL": open_jxl, "PSD": open_psd}
+"""What Pillow does not open, or not all of: each gives an upright picture, within the limits."""
+
 # The limit comes from the settings and is checked on the header, before a pixel is decoded: Pillow's own is fixed.
 Image.MAX_IMAGE_PIXELS = None
 pillow_heif.register_heif_opener()
@@ -50,7 +55,7 @@ class Photo:
     pixels: NDArray[np.uint8]
     """(H, W, 3), sRGB, upright, shrunk; the short side keeps what was asked for, if the file has it."""
     format: str
-    """The decoder's name for the content: "JPEG", "PNG", "WEBP", "HEIF", "AVIF", "JPEG2000", "PPM", "RAW", ..."""
+    """The decoder's name for the content: "JPEG", "PNG", "WEBP", "HEIF", "AVIF", "JXL", "RAW", ..."""
     width: int
     """Of the full image, upright."""
     height: int
@@ -97,6 +102,9 @@ def _decode(data: bytes, name: str, limits: Limits, short_side: int, orientation
             f"The end of the {name} image is missing: the file has zeros in its place.",
             "Let the copy finish, or copy it again from its source.",
         )
+    if name in _OPENERS:
+        image = _OPENERS[name](data, limits)
+        return _finish(image, name, image.size, short_side, 1, hdr=hdr_coding(image, data))
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         size = image.size
         _check_pixels(size, limits)
