@@ -12,6 +12,8 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
 from numpy.typing import NDArray
 
+Linear = NDArray[np.float32]
+
 _PEAK: Final = 1000.0
 """Nits that a picture is taken to reach: what most phones and films are graded for."""
 _WHITE: Final = 203.0
@@ -19,7 +21,7 @@ _WHITE: Final = 203.0
 _HLG_GAMMA: Final = 1.2
 """The system gamma of HLG on a display of 1000 nits (BT.2100, table 5)."""
 _LUMA_2020: Final = np.array([0.2627, 0.6780, 0.0593], np.float32)
-_TO_709: Final = {
+_TO_709: Final[dict[int, Linear]] = {
     ColorPrimaries.BT709: np.eye(3, dtype=np.float32),
     ColorPrimaries.SMPTE432: np.array(
         [[1.2249, -0.2249, 0.0], [-0.0421, 1.0421, 0.0], [-0.0196, -0.0786, 1.0983]], np.float32
@@ -31,8 +33,6 @@ _2020_TO_709: Final = np.array(
 )
 """The same of BT.2020 (ITU-R BT.2087)."""
 _LEVELS: Final = 4096
-
-Linear = NDArray[np.float32]
 
 
 def is_hdr(transfer: int) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ def hdr_coding(image: Image.Image, data: bytes) -> HdrCoding | None:
     return coding if coding is not None and is_hdr(coding.transfer) else None
 
 
-def _of_nclx(info: dict[str, Any]) -> HdrCoding | None:
+def _of_nclx(info: Mapping[Any, Any]) -> HdrCoding | None:
     profile = info.get("nclx_profile")
     if not profile:
         return None

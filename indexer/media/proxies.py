@@ -31,6 +31,7 @@ def original_of(path: str, exists: Callable[[str], bool]) -> str | None:
 
 def _originals(name: str) -> Iterator[str]:
     stem, suffix = os.path.splitext(name)
+    ends: tuple[str, ...]
     if match := _INSTA360.fullmatch(name):
         # A recording of two lenses is two files; newer cameras write one.
         stems: list[str] = [f"VID_{match[1]}_{lens}_{match[2]}" for lens in ("00", "10")]
