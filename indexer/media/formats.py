@@ -128,8 +128,9 @@ def suffix_passed_over(name: str) -> str | None:
 
 def is_media_content(head: bytes) -> bool:
     """Whether the first `HEAD` bytes, or a few thousand of them, are those of a photo, a video or a sound."""
-    said = _kind_by_content(head) is not None or _holds_either(head) or _FRAMED_SOUND.match(head) is not None
-    return said and _NOT_TEXT.search(head) is not None
+    if _NOT_TEXT.search(head) is None:
+        return False
+    return _kind_by_content(head) is not None or _holds_either(head) or _FRAMED_SOUND.match(head) is not None
 
 
 def kind_of(path: str, head: bytes) -> Kind:
@@ -141,7 +142,7 @@ def kind_of(path: str, head: bytes) -> Kind:
     if said is not None:
         return said
     suffix = _suffix(path)
-    if suffix in AUDIO_SUFFIXES:
+    if suffix in AUDIO_SUFFIXES or (suffix not in MEDIA_SUFFIXES and _FRAMED_SOUND.match(head)):
         return Kind.AUDIO
     return Kind.VIDEO if suffix in VIDEO_SUFFIXES or _holds_either(head) else Kind.PHOTO
 
