@@ -257,7 +257,7 @@ class _Line:
             size=stat.st_size,
             mtime_ns=stat.st_mtime_ns,
             inode=stat.st_ino,
-            sidecar=None,
+            sidecars=(),
             stages=tuple(self._plan.stages),
         )
 

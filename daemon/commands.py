@@ -126,6 +126,8 @@ def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths
                 for path in paths:
                     bar.show({**indexing.report("scanning"), "folder": path})
                     indexing.intake.scan(path)
+                for note in indexing.rereading():
+                    sys.stderr.write(f"{note['title']}\n")
                 indexing.run(bar.show, interrupted)
             last = indexing.report("done")
         finally:

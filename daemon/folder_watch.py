@@ -27,9 +27,9 @@ from watchdog.observers.inotify_c import (
 
 from daemon.hints import Hint
 from daemon.ignore import IgnoreRules
-from daemon.scan import media_of_sidecar
 from daemon.tree import walk
-from indexer.media.formats import is_media, is_open, is_sidecar
+from indexer.media.formats import is_media, is_open
+from indexer.media.metadata.companions import is_companion
 
 logger = logging.getLogger(__name__)
 
@@ -170,10 +170,8 @@ class FolderWatch:
                 closed = bool(mask & InotifyConstants.IN_CLOSE_WRITE)
                 renamed = bool(mask & InotifyConstants.IN_MOVED_TO)
                 self._notify(Hint("file", self._root, path, renamed, written if written or closed else None))
-        elif is_sidecar(path):
-            for media in media_of_sidecar(path):
-                if not self._rules.skips_file(media[self._skip :]):
-                    self._notify(Hint("file", self._root, media))
+        elif is_companion(path):
+            self._notify(Hint("sidecar", self._root, path))
         elif mask & _APPEARED and os.path.isdir(path):  # a symbolic link to a folder
             self._tell_folder(mask, path)
 

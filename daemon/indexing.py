@@ -27,6 +27,7 @@ from daemon.stage_report import device_messages, stage_messages
 from indexer import notes
 from indexer.pictures import Pictures
 from indexer.plugins import find_plugins
+from indexer.records import Stage
 from search.catalog import Catalog
 from search.messages import LongFileMessage, NoteMessage, ProgressMessage
 from search.model_messages import ChangeMessage, DeviceMessage, StageMessage
@@ -247,13 +248,20 @@ class Indexing:
         """What the graphics cards of the workers do, or lately did; none on a machine without."""
         return device_messages(self._governor.readings)
 
+    def rereading(self) -> list[NoteMessage]:
+        """What files that were analysed before go through again, after an update of Reverie or a change beside them."""
+        return [
+            {"title": _rereading(stage, count), "remedy": "Searches are answered meanwhile."}
+            for stage, count in sorted(self.catalog.rereading().items())
+        ]
+
     def notes(self) -> list[NoteMessage]:
         """What a person should know about the profile, the plug-ins and the workers."""
         workers: list[NoteMessage] = [
             {"title": f"A worker is left out: {trouble.title}", "remedy": trouble.remedy}
             for trouble in self.workers.troubles
         ]
-        return self.profiles.notes + self._plugin_notes + workers
+        return self.profiles.notes + self._plugin_notes + workers + self.rereading()
 
     def long_files(self) -> list[LongFileMessage]:
         """Videos and sounds that are being gone through, and how far they are."""
@@ -281,3 +289,10 @@ class Indexing:
         authored = self.answers.authored
         if any(authored.tags_of(digest.hex()) for digest in digests):
             authored.mirror_into(self.catalog)
+
+
+def _rereading(stage: str, count: int) -> str:
+    files = f"{count:,} file{'s' * (count != 1)}"
+    if stage == Stage.METADATA:
+        return f"The metadata of {files} is being read again; what they show is not analysed again."
+    return f'The stage "{stage}" is going through {files} again.'

@@ -20,7 +20,7 @@ from daemon.hints import Hint
 from daemon.identify import note_odd_name
 from daemon.ignore import IgnoreRules
 from daemon.passed_over import PassedOver
-from daemon.scan import Scan, compare, look, scan_root
+from daemon.scan import Scan, Sidecars, compare, look, scan_root
 from daemon.settle import SettleTracker
 from indexer.media.formats import HEAD, is_media, is_media_content, is_open
 from indexer.media.proxies import original_of
@@ -116,9 +116,14 @@ class Intake:
         for folder, root in folders.items():
             if not any(str(above) in folders for above in Path(folder).parents):
                 self.scan(root, below=folder)
+        sidecars = Sidecars()
         for hint in hints:
             if hint.kind == "file" and hint.path is not None:
-                self._observe(hint.path, renamed=hint.renamed, writing=hint.writing)
+                self._observe(hint.path, sidecars, renamed=hint.renamed, writing=hint.writing)
+        roots = {hint.path: hint.root for hint in hints if hint.kind == "sidecar" and hint.path is not None}
+        for path in sidecars.media_of(roots):
+            if not self._skipped(path, roots.values()):
+                self._observe(path, sidecars)
 
     def look_again(self, path: str) -> None:
         """A file is not what it was: let it settle afresh."""
@@ -130,8 +135,9 @@ class Intake:
         Returns seconds until that is due again, None if nothing is settling.
         """
         with self._lock:
+            sidecars = Sidecars()
             for path in self._tracker.due():
-                self._observe(path)
+                self._observe(path, sidecars)
             with self._moving:
                 ready = self._tracker.ready()
                 self._recording = len(ready)
@@ -143,6 +149,11 @@ class Intake:
                 self._catalog.record_missing(self._gone)
                 self._gone.clear()
             return self._tracker.next_due()
+
+    def _skipped(self, path: str, roots: Iterable[str]) -> bool:
+        """Whether the rules of all these roots that hold a file leave it out."""
+        below = [path[len(root.rstrip("/")) + 1 :] for root in roots if path.startswith(root.rstrip("/") + "/")]
+        return all(map(self.rules.skips_file, below))
 
     def _scan_file(self, path: str) -> None:
         try:
@@ -161,10 +172,12 @@ class Intake:
         if known is None or known.missing_since is not None or _signature(known) != _signature(stat):
             self._observe(path)
 
-    def _observe(self, path: str, *, renamed: bool = False, writing: bool | None = None) -> None:
+    def _observe(
+        self, path: str, sidecars: Sidecars | None = None, *, renamed: bool = False, writing: bool | None = None
+    ) -> None:
         with self._lock:
             try:
-                stat = look(path)
+                stat = look(path, sidecars)
             except OSError as error:
                 logger.info("%s cannot be looked at: %s", path, error.strerror)
                 return
@@ -176,10 +189,10 @@ class Intake:
 
     def _looked_at(self, paths: Iterable[str]) -> list[FileStat]:
         """What settled paths look like at the moment they are recorded."""
-        stats = []
+        stats, sidecars = [], Sidecars()
         for path in paths:
             try:
-                stat = look(path)
+                stat = look(path, sidecars)
             except OSError:
                 stat = None
             if stat is not None and self._belongs(stat):
@@ -233,14 +246,14 @@ def _unreadable(scan: Scan) -> str | None:
 
 
 def _signature(stat: FileStat) -> tuple[int, ...]:
-    return (*stat.signature, stat.sidecar_mtime_ns or 0)
+    return (*stat.signature, stat.sidecars_stamp or 0)
 
 
 def _untouched_since(stat: FileStat, horizon_ns: int) -> bool:
     """Neither content nor inode has changed since. The inode's time cannot be set back, as copies do with mtime."""
     try:
         status = os.stat(stat.path)
+        newest_sidecar = max((os.stat(path).st_mtime_ns for path in stat.sidecars), default=0)
     except OSError:
         return False
-    sidecar_ns = stat.sidecar_mtime_ns or 0
-    return max(status.st_mtime_ns, status.st_ctime_ns, sidecar_ns) < horizon_ns and status.st_size == stat.size
+    return max(status.st_mtime_ns, status.st_ctime_ns, newest_sidecar) < horizon_ns and status.st_size == stat.size

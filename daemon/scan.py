@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
-from collections import Counter
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daemon.glance import Glance
 from daemon.ignore import IgnoreRules
 from daemon.tree import Folder, walk
-from indexer.media.formats import MEDIA_SUFFIXES, is_media, is_open, is_sidecar, sidecars_of, suffix_passed_over
+from indexer.media.formats import is_media, is_open, suffix_passed_over
+from indexer.media.metadata.companions import Companions, is_companion
 from indexer.media.proxies import original_of
 from search.catalog import FileStat, KnownFile
 
@@ -97,8 +99,44 @@ def scan_root(
     return scan
 
 
-def look(path: str) -> FileStat | None:
-    """One media file as it is now, with its sidecar; None if it is gone or no regular file.
+class Sidecars:
+    """The sidecars of media files. A folder is read once, so make another one for each batch of looks."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, Companions] = {}
+
+    def of(self, path: str) -> tuple[tuple[str, ...], int | None]:
+        """Paths of the sidecars of a media file that can be looked at, and their stamp."""
+        folder, name = os.path.split(path)
+        return stamped([os.path.join(folder, one) for one in self._companions(folder).of(name)])
+
+    def media_of(self, sidecars: Collection[str]) -> list[str]:
+        """The media files there are that any of these paths of sidecars, which may be gone, speaks about."""
+        folders: defaultdict[str, set[str]] = defaultdict(set)
+        for path in sidecars:
+            folder, name = os.path.split(path)
+            folders[folder].add(name)
+        found = []
+        for folder, changed in folders.items():
+            names = _names_in(folder)
+            companions = Companions([*names, *changed])
+            found += [
+                os.path.join(folder, name)
+                for name in names
+                if is_media(name) and not changed.isdisjoint(companions.of(name))
+            ]
+        return found
+
+    def _companions(self, folder: str) -> Companions:
+        if folder not in self._folders:
+            self._folders[folder] = Companions(_names_in(folder))
+        return self._folders[folder]
+
+
+def look(path: str, sidecars: Sidecars | None = None) -> FileStat | None:
+    """One media file as it is now, with its sidecars; None if it is gone or no regular file.
+
+    Who looks at many files passes the same `sidecars` for all.
 
     Raises:
         OSError: it is there, or may be, and cannot be looked at.
@@ -109,16 +147,9 @@ def look(path: str) -> FileStat | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *_find_sidecar(path))
-
-
-def media_of_sidecar(path: str) -> list[str]:
-    """The media files there are that a sidecar may belong to: a.jpg for a.jpg.xmp; a.jpg, a.cr2, ... for a.xmp."""
-    stem = os.path.splitext(path)[0]
-    candidates = (
-        [stem] if is_media(stem) else [stem + end for suffix in MEDIA_SUFFIXES for end in (suffix, suffix.upper())]
+    return FileStat(
+        path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *(sidecars or Sidecars()).of(path)
     )
-    return [candidate for candidate in candidates if os.path.lexists(candidate)]
 
 
 def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
@@ -182,8 +213,8 @@ def _same(seen: FileStat, old: KnownFile) -> bool:
         and seen.mtime_ns == old.mtime_ns
         and seen.inode == old.inode
         and seen.device == old.device
-        and seen.sidecar == old.sidecar
-        and seen.sidecar_mtime_ns == old.sidecar_mtime_ns
+        and seen.sidecars == old.sidecars
+        and seen.sidecars_stamp == old.sidecars_stamp
         and old.missing_since is None
     )
 
@@ -203,18 +234,19 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules, glance: Glance, k
         scan.unreadable[folder.path] = _why(folder.error)
     skip = len(scan.root.rstrip("/")) + 1
     media: list[os.DirEntry[str]] = []
-    sidecars: set[str] = set()
+    beside: list[str] = []
     paths = {entry.path for entry in folder.files}
     for entry in folder.files:
         if is_media(entry.name) or is_open(entry.name) or entry.path in known:
             if not rules.skips_file(entry.path[skip:]) and original_of(entry.path, paths.__contains__) is None:
                 media.append(entry)
-        elif is_sidecar(entry.name):
-            sidecars.add(entry.path)
+        elif is_companion(entry.name):
+            beside.append(entry.name)
         elif entry.is_symlink() and not os.path.exists(entry.path):
             scan.unreadable[entry.path] = "the link leads nowhere"  # perhaps to a folder on an unmounted disk
         elif (suffix := suffix_passed_over(entry.name)) is not None and not rules.skips_file(entry.path[skip:]):
             scan.passed_over[suffix] += 1
+    companions = Companions(beside)
     for entry in media:
         path = entry.path
         try:
@@ -229,21 +261,30 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules, glance: Glance, k
         if is_open(path) and path not in known and not glance.is_media(path, signature):
             scan.passed_over[os.path.splitext(path)[1].lower()] += 1
             continue
-        name, changed = _find_sidecar(path, sidecars) if sidecars else (None, None)
-        scan.files[path] = FileStat(
-            path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, name, changed
-        )
+        sidecars = stamped([os.path.join(folder.path, one) for one in companions.of(entry.name)])
+        scan.files[path] = FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *sidecars)
 
 
-def _find_sidecar(path: str, sidecars: Collection[str] | None = None) -> tuple[str | None, int | None]:
-    """Path and mtime (ns) of a media file's sidecar. `sidecars`: the only ones that can be there, if that is known."""
-    for candidate in sidecars_of(path):
-        if sidecars is None or candidate in sidecars:
-            try:
-                return candidate, os.stat(candidate).st_mtime_ns
-            except OSError:
-                continue
-    return None, None
+def stamped(sidecars: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
+    """Those of these files that can be looked at, and what changes when one of them does: of one its mtime (ns)."""
+    found, times = [], []
+    for path in sidecars:
+        try:
+            times.append(os.stat(path).st_mtime_ns)
+        except OSError:
+            continue
+        found.append(path)
+    if len(times) > 1:
+        digest = hashlib.blake2b(repr(times).encode(), digest_size=8).digest()
+        return tuple(found), int.from_bytes(digest, signed=True)
+    return tuple(found), next(iter(times), None)
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _device_above(folder: str) -> int:

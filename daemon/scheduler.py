@@ -266,7 +266,7 @@ class Scheduler:
                 size=stat.size,
                 mtime_ns=stat.mtime_ns,
                 inode=stat.inode,
-                sidecar=None if stat.sidecar is None else os.fsencode(stat.sidecar),
+                sidecars=tuple(map(os.fsencode, stat.sidecars)),
                 stages=work.stages,
                 kind=work.kind,
                 vectors=work.vectors,

@@ -212,7 +212,7 @@ def _tasks(link: _Link) -> Iterator[Task]:
             content_hash=order.content_hash,
             path=os.fsdecode(order.path),
             identity=FileIdentity(size=order.size, mtime_ns=order.mtime_ns, inode=order.inode),
-            sidecar=None if order.sidecar is None else os.fsdecode(order.sidecar),
+            sidecars=tuple(map(os.fsdecode, order.sidecars)),
             stages=order.stages,
             kind=order.kind,
             vectors=order.vectors,

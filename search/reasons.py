@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from indexer.records import AUTHORED, Event, Tag
-from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, LIGHT_SOURCE
+from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, KEYWORD_SOURCE, LIGHT_SOURCE
 from search import amounts
 from search.catalog import PhotoRow
 from search.clock import clock
@@ -16,7 +16,7 @@ from search.ranking import Evidence
 MAX_LIKENESSES = 3
 LONGEST_QUOTE = 80
 """Characters."""
-NO_LIKENESS = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE, AUTHORED})
+NO_LIKENESS = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE, KEYWORD_SOURCE, AUTHORED})
 """Sources of tags that do not say what a photo shows by its looks; all others are networks."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from indexer.records import AUTHORED, Event, Kind, MediaInfo, Transcript, Utterance
-from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, LIGHT_SOURCE
+from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, KEYWORD_SOURCE, LIGHT_SOURCE
 from search.catalog import PhotoRow
 from search.clock import clock
 from search.terms import tokens
@@ -24,7 +24,7 @@ FEWEST_WORDS = 4
 """Of a sentence to quote, unless none has as many."""
 SURE = 0.3
 """A tag is named only if its maker is as sure as this of some moment; people are always believed."""
-_NO_THING = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE})
+_NO_THING = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE, KEYWORD_SOURCE})
 _NO_EVENT = frozenset({"speech", "silence"})
 
 

@@ -47,7 +47,6 @@ COMPANION_SUFFIXES: Final = frozenset("." + suffix for suffix in _COMPANIONS.spl
 """Sidecars, subtitles, indexes and notes, which go with media files and are none."""
 HEAD: Final = 1 << 16
 """Bytes of the beginning from which `kind_of` tells what a file is."""
-SIDECAR_SUFFIX: Final = ".xmp"
 
 _MAGIC: Final = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -145,17 +144,6 @@ def kind_of(path: str, head: bytes) -> Kind:
     if suffix in AUDIO_SUFFIXES or (suffix not in MEDIA_SUFFIXES and _FRAMED_SOUND.match(head)):
         return Kind.AUDIO
     return Kind.VIDEO if suffix in VIDEO_SUFFIXES or _holds_either(head) else Kind.PHOTO
-
-
-def is_sidecar(path: str) -> bool:
-    """Whether the name is one of an XMP sidecar."""
-    return _suffix(path) == SIDECAR_SUFFIX
-
-
-def sidecars_of(path: str) -> tuple[str, ...]:
-    """Where the sidecar of a media file may be, the most specific name first: a.jpg.xmp, then Adobe's a.xmp."""
-    stem = path[: len(path) - len(_suffix(path))]
-    return tuple(base + suffix for base in (path, stem) for suffix in (SIDECAR_SUFFIX, SIDECAR_SUFFIX.upper()))
 
 
 def sniff(data: bytes) -> str | None:

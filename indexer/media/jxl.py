@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import brotli
 from PIL import Image
@@ -28,21 +28,21 @@ def open_jxl(data: bytes, limits: Limits) -> Image.Image:
         TooLarge: it has more pixels than `limits`; none has been decoded then.
         Others of `DECODER_ERRORS` for what is damaged.
     """
-    try:
-        pylibjxl = importlib.import_module("pylibjxl")
-    except ImportError as error:
-        raise UnsupportedFormat(
-            "This is a JPEG XL photo, and there is no decoder for it on this machine.",
-            "Install one with: pip install pylibjxl, or export the photo as a JPEG.",
-        ) from error
-    header = pylibjxl.probe(data)
-    if header["width"] * header["height"] > limits.max_pixels:
-        raise too_many_pixels(header["width"], header["height"], limits)
+    width, height = jxl_size(data)
+    if width * height > limits.max_pixels:
+        raise too_many_pixels(width, height, limits)
+    pylibjxl = _libjxl()
     pixels, blocks = pylibjxl.decode(data, metadata=True)
     image = Image.fromarray(pixels)
     if "icc" in blocks:
         image.info["icc_profile"] = blocks["icc"]
     return image
+
+
+def jxl_size(data: bytes) -> tuple[int, int]:
+    """Width and height, upright, by the header alone. Raises as `open_jxl` does, but for TooLarge."""
+    header = _libjxl().probe(data)
+    return header["width"], header["height"]
 
 
 def jxl_blocks(data: bytes) -> tuple[bytes | None, bytes | None]:
@@ -57,6 +57,16 @@ def jxl_blocks(data: bytes) -> tuple[bytes | None, bytes | None]:
     exif = blocks.get(b"Exif", b"")
     start = _OFFSET + int.from_bytes(exif[:_OFFSET], "big")
     return exif[start:] or None, blocks.get(b"xml ")
+
+
+def _libjxl() -> Any:
+    try:
+        return importlib.import_module("pylibjxl")
+    except ImportError as error:
+        raise UnsupportedFormat(
+            "This is a JPEG XL photo, and there is no decoder for it on this machine.",
+            "Install one with: pip install pylibjxl, or export the photo as a JPEG.",
+        ) from error
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -23,7 +23,7 @@ _CHANNELS: Final = {0: 1, 1: 1, 2: 1, 3: 3, 4: 4, 8: 1, 9: 3}
 """Of bitmap, grey, indexed, RGB, CMYK, duotone and Lab pictures; what follows them is transparency, or masks."""
 _GREY: Final = 1
 _RGB: Final = 3
-_ICC, _EXIF, _XMP = 1039, 1058, 1060
+_IPTC, _ICC, _EXIF, _XMP = 1028, 1039, 1058, 1060
 _DEEP: Final = 16
 _RAW, _PACKED = 0, 1
 
@@ -61,10 +61,16 @@ def open_psd(data: bytes, limits: Limits) -> Image.Image:
     return image
 
 
-def psd_blocks(data: bytes) -> tuple[bytes | None, bytes | None]:
-    """The EXIF and XMP blocks. Raises some of `DECODER_ERRORS`."""
+def psd_size(data: bytes) -> tuple[int, int]:
+    """Width and height, by the header alone. Raises some of `DECODER_ERRORS`."""
+    _, _, _, height, width, _, _ = _HEADER.unpack_from(data)
+    return width, height
+
+
+def psd_blocks(data: bytes) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """The EXIF, XMP and IPTC blocks. Raises some of `DECODER_ERRORS`."""
     resources = dict(_resources(_parts(data).resources))
-    return resources.get(_EXIF), resources.get(_XMP)
+    return resources.get(_EXIF), resources.get(_XMP), resources.get(_IPTC)
 
 
 def _parts(data: bytes) -> _Parts:

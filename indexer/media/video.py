@@ -15,10 +15,10 @@ from av.video.stream import VideoStream
 from config.errors import DamagedFile, TooLarge
 from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
 from indexer.media.decoding import Losses, Orientation, orientation_of, prepare, video_frames
-from indexer.media.facts import Facts
 from indexer.media.files import FileIdentity
 from indexer.media.hdr import is_hdr
-from indexer.media.quicktime import container_facts
+from indexer.media.metadata.facts import Facts
+from indexer.media.metadata.quicktime import container_facts
 from indexer.media.timeline import INDEXED, Timeline, cued, indexed, is_uneven, probed_stamps, scanned
 from indexer.media.tracks import AudioTrack, audio_tracks, pick
 

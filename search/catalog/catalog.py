@@ -61,7 +61,7 @@ class Catalog(PlanKeeper, InsideReader):
 
         A path whose signature changed holds unknown content again, unless the catalog knows the very same file
         (device, inode, size, mtime) under another path: then it is a hard link or a rename, and shares that media
-        without being read. A path that was missing is alive again. A changed sidecar makes "describe" run again.
+        without being read. A path that was missing is alive again. A changed sidecar makes "metadata" run again.
         """
         with self._database.write() as db:
             files.record(db, seen, self._clock())
@@ -178,6 +178,11 @@ class Catalog(PlanKeeper, InsideReader):
         """The library in numbers. What waits for nothing but stages `without` is not pending."""
         with self._database.read() as db:
             return reads.counts(db, without)
+
+    def rereading(self) -> dict[str, int]:
+        """Stage to how many media that were analysed before go through it again."""
+        with self._database.read() as db:
+            return reads.rereading(db)
 
     def problems(self, limit: int = 100, offset: int = 0) -> list[Problem]:
         """Every live path that could not be read or holds quarantined media, by path."""

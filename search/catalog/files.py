@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from indexer.records import Kind, Stage
 from search.catalog import fulltext, jobs
 from search.catalog.rows import FileStat, KnownFile
-from search.catalog.sql import IN_IDS, STAT_COLUMNS, id_list, stat_of, stat_values, storable
+from search.catalog.sql import IN_IDS, STAT_COLUMNS, id_list, paths_of, stat_of, stat_values, storable
 
 TWIN = "inode = ? AND device = ? AND size = ? AND mtime_ns = ? AND path != ?"
 
@@ -26,9 +26,7 @@ def known(db: sqlite3.Connection, under: str) -> dict[str, KnownFile]:
     )
     decode = os.fsdecode
     return {
-        (path := decode(row[0])): KnownFile(
-            path, row[1], row[2], row[3], row[4], row[5] if row[5] is None else decode(row[5]), *row[6:]
-        )
+        (path := decode(row[0])): KnownFile(path, row[1], row[2], row[3], row[4], paths_of(row[5]), *row[6:])
         for row in rows
     }
 
@@ -54,15 +52,15 @@ def _record_one(db: sqlite3.Connection, stat: FileStat, twin: _Row | None, now: 
         f"INSERT INTO file ({STAT_COLUMNS}, media_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (path) DO UPDATE SET size = excluded.size, mtime_ns = excluded.mtime_ns,"
         " inode = excluded.inode, device = excluded.device, media_id = excluded.media_id,"
-        " sidecar = excluded.sidecar, sidecar_mtime_ns = excluded.sidecar_mtime_ns, missing_since = NULL",
+        " sidecars = excluded.sidecars, sidecars_stamp = excluded.sidecars_stamp, missing_since = NULL",
         (*stat_values(stat), media_id),
     )
     if not same:
         _set_problem(db, path, None, None, None)
         if twin is not None:
             db.execute(f"DELETE FROM file WHERE {TWIN} AND missing_since IS NOT NULL", _twin_values(stat))
-    if media_id is not None and source is not None and source.sidecar_mtime_ns != stat.sidecar_mtime_ns:
-        jobs.reopen(db, media_id, Stage.DESCRIBE, now)
+    if media_id is not None and source is not None and source.sidecars_stamp != stat.sidecars_stamp:
+        jobs.reopen(db, media_id, Stage.METADATA, now)
     if same and old is not None and not old.missing:
         return set()
     return {number for number in (old.media_id if old else None, media_id) if number is not None}
@@ -130,8 +128,8 @@ def identify(
         db.execute("UPDATE file SET media_id = ? WHERE path = ?", (media_id, path))
         _set_problem(db, path, None, None, None)
         jobs.create(db, media_id, known_kind, stages, now)
-        if known_media is not None and old.stat.sidecar is not None:
-            jobs.reopen(db, media_id, Stage.DESCRIBE, now)
+        if known_media is not None and old.stat.sidecars:
+            jobs.reopen(db, media_id, Stage.METADATA, now)
         touched |= {number for number in (old.media_id, media_id) if number is not None}
     fulltext.rewrite(db, touched)
 
@@ -163,8 +161,8 @@ class _Row:
         return self.stat.signature
 
     @property
-    def sidecar_mtime_ns(self) -> int | None:
-        return self.stat.sidecar_mtime_ns
+    def sidecars_stamp(self) -> int | None:
+        return self.stat.sidecars_stamp
 
 
 def _row(db: sqlite3.Connection, where: str, *values: object) -> _Row | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from indexer.records import Analysis, Failure, Kind, Space, stage_order
+from indexer.records import Analysis, Failure, Kind, Space, Stage, stage_order
 from indexer.stages import applies, kinds_of
 from search.catalog import fulltext
 from search.catalog.rows import Work
@@ -70,7 +70,14 @@ def reopen_looks(db: sqlite3.Connection, media_id: int, but: Collection[str], no
     the settings, what they said hangs on moments that are no more."""
     done = db.execute("SELECT stage FROM job WHERE media_id = ? AND state = 'done'", (media_id,)).fetchall()
     for (stage,) in done:
-        if stage not in but and {Kind.PHOTO, Kind.VIDEO} <= kinds_of(stage):
+        if stage not in but and stage != Stage.METADATA and {Kind.PHOTO, Kind.VIDEO} <= kinds_of(stage):
+            reopen(db, media_id, stage, now)
+
+
+def reopen_pictures(db: sqlite3.Connection, media_id: int, now: float) -> None:
+    """Have all stages look again at a photo that a sidecar has turned."""
+    for (stage,) in db.execute("SELECT stage FROM job WHERE media_id = ? AND state = 'done'", (media_id,)).fetchall():
+        if stage != Stage.METADATA and applies(stage, Kind.PHOTO):
             reopen(db, media_id, stage, now)
 
 
@@ -201,11 +208,11 @@ def _work(db: sqlite3.Connection, media_id: int, vector_spaces: Mapping[str, Spa
         f" AND stage NOT IN ({marks(without)})",
         (media_id, *without),
     ).fetchall()
-    # Of several copies, read the one that has a sidecar: it knows more.
+    # Of several copies, read the one that has sidecars: it knows more.
     stat = stat_of(
         db.execute(
             f"SELECT {STAT_COLUMNS} FROM file WHERE media_id = ? AND missing_since IS NULL"
-            " ORDER BY sidecar IS NULL, id LIMIT 1",
+            " ORDER BY sidecars IS NULL, id LIMIT 1",
             (media_id,),
         ).fetchone()
     )

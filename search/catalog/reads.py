@@ -81,6 +81,18 @@ def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
     )
 
 
+def rereading(db: sqlite3.Connection) -> dict[str, int]:
+    """Stage to how many live media have been through all of a plan before and wait for it once more, or run it."""
+    rows = db.execute(
+        "SELECT stage, count(*) FROM job JOIN media m ON m.id = job.media_id"
+        f" WHERE state IN ('pending', 'running') AND state != 'done' AND m.format IS NOT NULL AND job.{NOT_RETIRED}"
+        f" AND job.stage NOT IN ({ONLY_BUILDING}) AND {LIVE}"
+        " AND EXISTS (SELECT 1 FROM job done WHERE done.media_id = m.id AND done.state = 'done')"
+        " GROUP BY stage"
+    )
+    return dict(rows.fetchall())
+
+
 def problems(db: sqlite3.Connection, limit: int, offset: int) -> list[Problem]:
     """Files that are not searchable, and why, by path."""
     return [

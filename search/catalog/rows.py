@@ -23,9 +23,10 @@ class FileStat:
     mtime_ns: int
     inode: int
     device: int
-    sidecar: str | None = None
-    """Path of the XMP file that belongs to it."""
-    sidecar_mtime_ns: int | None = None
+    sidecars: tuple[str, ...] = ()
+    """Paths of the files that speak about it, the most specific first."""
+    sidecars_stamp: int | None = None
+    """Changes when one of them does; None: there are none."""
 
     @property
     def signature(self) -> tuple[int, int, int]:
@@ -164,7 +165,7 @@ class PhotoRow:
     added_at: float
     """Unix seconds."""
     info: MediaInfo | None
-    """None until stage "describe" has run."""
+    """None until stage "describe" or "metadata" has run."""
     pixels: PixelStats | None
     tags: tuple[Tag, ...]
     """Surest first; hand-made ones have the source "authored". First those of the whole, then those of moments."""

@@ -277,6 +277,20 @@ DROP INDEX job_waiting;
 CREATE INDEX job_waiting ON job (slow, stage, media_id) WHERE state = 'pending';
 """,
     ),
+    Migration(
+        4,
+        "What a file says is read apart from its pixels: more words, partial dates, and where each date comes from.",
+        """
+ALTER TABLE file RENAME COLUMN sidecar TO sidecars;              -- paths, most specific first, NUL between them
+ALTER TABLE file RENAME COLUMN sidecar_mtime_ns TO sidecars_stamp;
+
+ALTER TABLE media ADD COLUMN taken_precision TEXT;      -- how much of taken_at is known
+ALTER TABLE media ADD COLUMN taken_source TEXT;
+ALTER TABLE media ADD COLUMN zone_source TEXT;
+ALTER TABLE media ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';   -- JSON array of [label, text]
+ALTER TABLE media ADD COLUMN sidecar_orientation INTEGER;
+""",
+    ),
 )
 
 CURRENT = MIGRATIONS[-1].number

@@ -84,18 +84,24 @@ def test_a_library_of_the_first_version_opens_with_all_it_holds(tmp_path: Path) 
         assert row.detections == ()
         assert row.aesthetic is None
         assert row.paths == ("/p/a.jpg",)
-        assert {job.stage: job.state for job in row.jobs} == dict.fromkeys(STAGES, "done")
+        assert {job.stage: job.state for job in row.jobs} == dict.fromkeys(OLD_STAGES, "done")
         assert found(catalog, "tower") == found(catalog, "paris") == {1}
         assert catalog.vector_totals(SPACE) == (1, 1)
         assert [work.media_id for work in catalog.claim(10)] == [2], "its unfinished work goes on"
         catalog.release([2])
         plan = Plan("builtin", SPACE, STAGES)
         catalog.activate(plan)
-        assert catalog.ensure_jobs(plan.stages) == 0, "nothing is analysed again"
+        assert catalog.ensure_jobs(OLD_STAGES) == 0, "nothing is analysed again"
+        assert catalog.ensure_jobs(plan.stages) == len(catalog.photos([1, 2]))
+        works = {work.media_id: work.stages for work in catalog.claim(10)}
+        assert works == {1: (Stage.METADATA,), 2: tuple(STAGES)}, "what the files say is read again, and no more"
         assert catalog.sweep() == 0
         assert catalog.plans().active == plan
     assert_sound(tmp_path)
 
+
+OLD_STAGES = {stage: revision for stage, revision in STAGES.items() if stage != Stage.METADATA}
+"""Metadata had no stage of its own."""
 
 OLD_LIBRARY = f"""
 PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};
@@ -127,7 +133,7 @@ def test_a_library_of_the_second_version_opens_with_all_it_holds(tmp_path: Path)
         db.executescript(OLD_LIBRARY + NEWER_ROWS)
         db.execute("UPDATE vector SET data = ?", (unit(1).astype("<f2").tobytes(),))
     with opened(tmp_path) as catalog:
-        plan = Plan("builtin", SPACE, STAGES | {"detection:dfine": 3})
+        plan = Plan("builtin", SPACE, OLD_STAGES | {"detection:dfine": 3})
         assert catalog.plans() == Plans(active=plan, building=None)
         [row] = catalog.photos([1])
         assert row.tags == (
@@ -142,7 +148,7 @@ def test_a_library_of_the_second_version_opens_with_all_it_holds(tmp_path: Path)
         assert catalog.vectors_of_media(SPACE, [1]).ordinals.tolist() == [0]
         assert catalog.claim(10, slow=True) == []
         [work] = catalog.claim(10)
-        assert (work.media_id, work.kind, set(work.stages)) == (2, Kind.PHOTO, {*STAGES, "detection:dfine"})
+        assert (work.media_id, work.kind, set(work.stages)) == (2, Kind.PHOTO, {*OLD_STAGES, "detection:dfine"})
         catalog.release([2])
         assert catalog.ensure_jobs(plan.stages | {Stage.SOUND: 1}) == 0, "photos are not listened to"
         film = stat("/p/film.mp4")
@@ -158,7 +164,7 @@ SECOND = "dfd7f61f78ac3ce1a768fa27f855d38fdbfbe0ef415e09ae038e91cd1d3555ef"
 NEWER_ROWS = f"""
 PRAGMA user_version = 2;
 INSERT INTO plan (role, profile, space, dimension, stages, since) VALUES
-    ('active', 'builtin', '{SPACE.name}', {SPACE.dimension}, '{json.dumps(STAGES | {"detection:dfine": 3})}', 5.0);
+    ('active', 'builtin', '{SPACE.name}', {SPACE.dimension}, '{json.dumps(OLD_STAGES | {"detection:dfine": 3})}', 5.0);
 INSERT INTO tag (segment_id, stage, source, name, confidence, count) VALUES
     (1, 'detection:dfine', 'detection', 'cat', 0.8, 2);
 INSERT INTO detection (segment_id, stage, label, score, box_left, box_top, box_right, box_bottom) VALUES
@@ -351,7 +357,7 @@ def assert_whole(directory: Path) -> None:
     with sqlite(directory) as db:
         wrong = {
             "media without all its jobs": "SELECT id FROM media"
-            " WHERE (SELECT count(*) FROM job WHERE media_id = media.id) != 3",
+            f" WHERE (SELECT count(*) FROM job WHERE media_id = media.id) != {len(STAGES)}",
             "described, but not done": "SELECT media_id FROM job JOIN media ON media.id = media_id"
             " WHERE state = 'done' AND (format IS NULL OR sharpness IS NULL)",
             "done without a vector": "SELECT media_id FROM job WHERE state = 'done' AND stage = 'concepts'"

@@ -22,7 +22,7 @@ from search.query import parse
 from search.vectors import VectorIndex
 
 SPACE = Space("test/1", 4)
-STAGES: dict[str, int] = {Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
+STAGES: dict[str, int] = {Stage.METADATA: 1, Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
 AXES = {"cat": 0, "boat": 1, "cake": 2, "lamp": 3}
 LABELS = np.eye(4, dtype=np.float32)
 INFO = MediaInfo(kind=Kind.PHOTO, format="JPEG", width=4, height=3)

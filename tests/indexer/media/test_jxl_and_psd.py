@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from config.errors import DamagedFile, MediaError, TooLarge
-from indexer.media.describe import describe_photo
 from indexer.media.jxl import jxl_blocks
-from indexer.media.photo import Limits, decode_photo
+from indexer.media.metadata.describe_photo import describe_photo
+from indexer.media.photo import Limits, decode_photo, shape_of
 from tests.indexer.media.clips import corners_of, four_corners
 
 pylibjxl = pytest.importorskip("pylibjxl")
@@ -93,8 +93,9 @@ def test_what_is_written_in_jpeg_xl_is_read_plain_and_packed() -> None:
     )
     squeezed = plain[:32] + boxes + box(b"jxlc", bare)
     for data in (plain, squeezed):
-        info = describe_photo(data, decode_photo(data, limits=LIMITS), None)
-        assert (info.camera, info.taken_at, info.keywords) == ("Canon", "2020-01-02T03:04:05", ("otter",))
+        info = describe_photo(data, shape_of(data))
+        assert (info.width, info.height) == (120, 80)
+    assert (info.camera, info.taken_at, info.keywords) == ("Canon", "2020-01-02T03:04:05", ("otter",))
 
 
 def test_a_jpeg_that_became_jpeg_xl_is_turned_once() -> None:
@@ -157,7 +158,8 @@ def test_transparent_parts_of_a_photoshop_file_are_white() -> None:
 
 def test_what_is_written_in_a_photoshop_file_is_read() -> None:
     data = psd(RGB, mode=3, resources=resource(1005, b"odd") + resource(1058, exif()[6:]) + resource(1060, XMP))
-    info = describe_photo(data, decode_photo(data, limits=LIMITS), None)
+    info = describe_photo(data, shape_of(data))
+    assert (info.width, info.height) == (120, 80)
     assert (info.camera, info.taken_at, info.keywords) == ("Canon", "2020-01-02T03:04:05", ("otter",))
 
 
@@ -176,6 +178,6 @@ WHOLE = (psd(RGB, mode=3, rle=True), psd(RGB, mode=3, large=True), pylibjxl.enco
 def test_damage_anywhere_ends_in_plain_words(data: bytes, at: int, junk: bytes, length: int) -> None:
     broken = (data[:at] + junk + data[at + len(junk) :])[: max(length, 30)]
     try:
-        describe_photo(broken, decode_photo(broken, limits=LIMITS), None)
+        describe_photo(broken, decode_photo(broken, limits=LIMITS).shape)
     except MediaError as error:
         assert error.title
