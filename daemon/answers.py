@@ -18,6 +18,7 @@ from daemon.file_message import (
     transcript_message,
 )
 from daemon.model_report import models_in_use
+from daemon.passed_over import PassedOver
 from daemon.view import BUILTIN_PLAN, View, open_view
 from indexer.pictures import Pictures
 from indexer.records import Kind, Plan
@@ -67,6 +68,7 @@ class Answers:
         self.paths = paths
         self.catalog = catalog
         self.authored = Authored(paths.library)
+        self.passed_over = PassedOver(paths.library)
         self._view = self.view_of(catalog.plans().active or BUILTIN_PLAN)
         self.share_of: Callable[[int], float | None] = lambda _: None
         """How far the analysis of a long file (by media id) is, 0 to 1; None: it is not under way."""
@@ -190,6 +192,7 @@ class Answers:
             "service": None,
             "counts": numbers,
             "kinds": dict(kinds),
+            "passed_over": self.passed_over.counts(),
             "vectors": dict(vectors),
             "profile": self.plan.profile,
             "change": self.change(),

@@ -28,7 +28,7 @@ from watchdog.observers.inotify_c import (
 from daemon.hints import Hint
 from daemon.ignore import IgnoreRules
 from daemon.tree import walk
-from indexer.media.formats import is_media
+from indexer.media.formats import is_media, is_open
 from indexer.media.metadata.companions import is_companion
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class FolderWatch:
     def _tell(self, mask: int, path: str) -> None:
         if mask & InotifyConstants.IN_ISDIR or path in self._by_path:
             self._tell_folder(mask, path)
-        elif is_media(path):
+        elif is_media(path) or is_open(path):
             if not self._rules.skips_file(path[self._skip :]):
                 written = bool(mask & InotifyConstants.IN_MODIFY)
                 closed = bool(mask & InotifyConstants.IN_CLOSE_WRITE)

@@ -70,7 +70,7 @@ class Indexing:
         self.answers.authored.mirror_into(self.catalog)
         self.progress = Progress(time.monotonic)
         self._wake = threading.Event()
-        self.intake = Intake(self.catalog, settings.watch, recorded=self.wake)
+        self.intake = Intake(self.catalog, settings.watch, recorded=self.wake, passed_over=self.answers.passed_over)
         force = workforce or employ(settings, os.environ)
         self.workers, self._governor = force.pool, force.governor
         self.answers.share_of = self._share_of

@@ -15,12 +15,15 @@ from pathlib import Path
 
 from config.errors import ReverieError
 from config.schema import Watch
+from daemon.glance import Glance, head_of
 from daemon.hints import Hint
 from daemon.identify import note_odd_name
 from daemon.ignore import IgnoreRules
+from daemon.passed_over import PassedOver
 from daemon.scan import Scan, Sidecars, compare, look, scan_root
 from daemon.settle import SettleTracker
-from indexer.media.formats import is_media
+from indexer.media.formats import HEAD, is_media, is_media_content, is_open
+from indexer.media.proxies import original_of
 from search.catalog import Catalog, FileStat
 
 logger = logging.getLogger(__name__)
@@ -39,14 +42,19 @@ class Intake:
         catalog: where settled files are recorded.
         watch: the settings of watching.
         recorded: called when the catalog has learned something.
+        passed_over: where it is noted what scans passed over, if anybody wants to know.
     """
 
-    def __init__(self, catalog: Catalog, watch: Watch, recorded: Callable[[], None]) -> None:
+    def __init__(
+        self, catalog: Catalog, watch: Watch, recorded: Callable[[], None], passed_over: PassedOver | None = None
+    ) -> None:
         self.rules = IgnoreRules(watch.ignore, watch.markers)
         self._catalog = catalog
         self._quiet_seconds = watch.quiet_seconds
         self._tracker = SettleTracker(watch.quiet_seconds, time.monotonic)
         self._recorded = recorded
+        self._passed_over = passed_over
+        self._glance = Glance()
         self._lock = threading.RLock()
         self._moving = threading.Lock()
         self._recording = 0  # files that have settled and are not in the catalog yet
@@ -73,14 +81,17 @@ class Intake:
         Returns whether anything differed.
 
         Raises:
-            NoSuchPath: a single file that is no photo.
+            NoSuchPath: a single file that is no photo, video or sound, by name or by content.
         """
         if below is None and not os.path.isdir(path) and os.path.lexists(path):
             self._scan_file(path)
             return True
-        scan = scan_root(path, self.rules, below)
-        changes = compare(scan, self._catalog.known_files(below or path))
+        known = self._catalog.known_files(below or path)
+        scan = scan_root(path, self.rules, below, glance=self._glance, known=known)
+        changes = compare(scan, known)
         if below is None:
+            if scan.absent is None and self._passed_over is not None:
+                self._passed_over.note(path, scan.passed_over)
             self._note_obstacle(path, changes.reason or _unreadable(scan))
         with self._lock:
             for missing in changes.missing:
@@ -145,12 +156,16 @@ class Intake:
         return all(map(self.rules.skips_file, below))
 
     def _scan_file(self, path: str) -> None:
-        if not is_media(path):
-            raise NoSuchPath(f"{path} is not a photo, video or sound.", "Name such files, or folders that hold some.")
         try:
             stat = look(path)
+            if stat is not None and not is_media(path) and not is_media_content(head_of(path, HEAD)):
+                raise NoSuchPath(
+                    f"{path} is not a photo, video or sound.", "Name such files, or folders that hold some."
+                )
         except OSError as error:
             raise NoSuchPath(f"{path} cannot be read: {error.strerror}.", "Check who may read it.") from error
+        if original := original_of(path, os.path.exists):
+            raise NoSuchPath(f"{path} is the camera's small copy of {original}.", f"Index {original}.")
         if stat is None:
             raise NoSuchPath(f"{path} is not a file but a pipe, a device or a broken link.", "Name another file.")
         known = self._catalog.known_files(path).get(path)
@@ -180,9 +195,15 @@ class Intake:
                 stat = look(path, sidecars)
             except OSError:
                 stat = None
-            if stat is not None:
+            if stat is not None and self._belongs(stat):
                 stats.append(stat)
         return stats
+
+    def _belongs(self, stat: FileStat) -> bool:
+        """Whether a file that has settled is a media file by its name or content, and no copy of one beside it."""
+        if original_of(stat.path, os.path.exists) is not None:
+            return False
+        return not is_open(stat.path) or self._glance.is_media(stat.path, stat.signature)
 
     def _record(self, stats: list[FileStat]) -> None:
         if not stats:

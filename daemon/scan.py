@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daemon.glance import Glance
 from daemon.ignore import IgnoreRules
 from daemon.tree import Folder, walk
-from indexer.media.formats import is_media
+from indexer.media.formats import is_media, is_open, suffix_passed_over
 from indexer.media.metadata.companions import Companions, is_companion
+from indexer.media.proxies import original_of
 from search.catalog import FileStat, KnownFile
 
 MANY = 100
@@ -37,6 +39,8 @@ class Scan:
     """Why the root itself cannot be read, if it cannot. Then nothing else is known."""
     empty: bool = False
     """The root has nothing in it at all."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """How many files the rules let in and nothing is known of, by suffix; what goes with media files is not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,15 @@ class Changes:
     """Why something is protected or vanished, as one sentence for people."""
 
 
-def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
-    """Look at every media file below a root, without opening any.
+def scan_root(
+    root: str,
+    rules: IgnoreRules,
+    below: str | None = None,
+    *,
+    glance: Glance | None = None,
+    known: Collection[str] = (),
+) -> Scan:
+    """Look at every media file below a root. Only those are opened whose names leave open what they are.
 
     Folders are walked as `daemon.tree.walk` says (symbolic links, loops). A symbolic link to a file is a path of its
     own, with the size, times and inode of its target; a dangling one is unreadable. Hard links are just two paths.
@@ -68,7 +79,10 @@ def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
         root: absolute path.
         rules: what to leave out.
         below: look only at this folder below the root, which may be gone.
+        glance: tells what such files are, and remembers it from scan to scan.
+        known: paths that are in the library, and stay whatever their names are.
     """
+    glance = glance or Glance()
     scan = Scan(root, below or root)
     try:
         scan.devices.add(os.stat(root).st_dev)
@@ -81,7 +95,7 @@ def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
     for folder in walk(root, rules, scan.below):
         scan.folders += 1
         scan.devices.add(folder.device)
-        _look_into(folder, scan, rules)
+        _look_into(folder, scan, rules, glance, known)
     return scan
 
 
@@ -215,20 +229,23 @@ def _obstacle(path: str, unreadable: Mapping[str, str]) -> str | None:
     return path
 
 
-def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
+def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules, glance: Glance, known: Collection[str]) -> None:
     if folder.error is not None:
         scan.unreadable[folder.path] = _why(folder.error)
     skip = len(scan.root.rstrip("/")) + 1
     media: list[os.DirEntry[str]] = []
     beside: list[str] = []
+    paths = {entry.path for entry in folder.files}
     for entry in folder.files:
-        if is_media(entry.name):
-            if not rules.skips_file(entry.path[skip:]):
+        if is_media(entry.name) or is_open(entry.name) or entry.path in known:
+            if not rules.skips_file(entry.path[skip:]) and original_of(entry.path, paths.__contains__) is None:
                 media.append(entry)
         elif is_companion(entry.name):
             beside.append(entry.name)
         elif entry.is_symlink() and not os.path.exists(entry.path):
             scan.unreadable[entry.path] = "the link leads nowhere"  # perhaps to a folder on an unmounted disk
+        elif (suffix := suffix_passed_over(entry.name)) is not None and not rules.skips_file(entry.path[skip:]):
+            scan.passed_over[suffix] += 1
     companions = Companions(beside)
     for entry in media:
         path = entry.path
@@ -239,6 +256,10 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
         except OSError as error:
             if entry.is_symlink() or not isinstance(error, FileNotFoundError):
                 scan.unreadable[path] = _why(error)
+            continue
+        signature = status.st_size, status.st_mtime_ns, status.st_ino
+        if is_open(path) and path not in known and not glance.is_media(path, signature):
+            scan.passed_over[os.path.splitext(path)[1].lower()] += 1
             continue
         sidecars = stamped([os.path.join(folder.path, one) for one in companions.of(entry.name)])
         scan.files[path] = FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *sidecars)

@@ -271,6 +271,8 @@ class StatusMessage(TypedDict):
     counts: dict[str, int]
     kinds: dict[str, int]
     """How many of the contents are "photo", "video" and "audio"."""
+    passed_over: dict[str, int]
+    """How many files of no known kind the last scans passed over, by suffix (".pdf", or empty for none)."""
     vectors: dict[str, int]
     profile: str
     change: ChangeMessage | None

@@ -16,7 +16,10 @@ from indexer.media.border import DECODER_ERRORS
 from indexer.media.colour import to_srgb
 from indexer.media.files import FileIdentity, read_file
 from indexer.media.formats import RAW, name_unknown, sniff
+from indexer.media.hdr_photo import HdrCoding, hdr_coding
+from indexer.media.jxl import jxl_size, open_jxl
 from indexer.media.limits import Limits, too_many_bytes, too_many_pixels
+from indexer.media.psd import open_psd, psd_size
 from indexer.media.raw import SIDEWAYS, read_raw
 from indexer.media.tail import has_hole
 
@@ -27,7 +30,7 @@ MIN_SHORT_SIDE: Final = 360
 statistics, and few enough that a 12-megapixel JPEG decodes at one eighth."""
 
 _ORIENTATION: Final = 0x0112
-_TURNED_BY_DECODER: Final = frozenset({"HEIF", "TIFF"})
+_TURNED_BY_DECODER: Final = frozenset({"HEIF", "TIFF", "JXL"})
 """Formats whose decoder turns the picture upright; the size in the header is already that of the upright one."""
 _TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -39,6 +42,10 @@ _TRANSPOSE: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_SIZES: Final = {"JXL": jxl_size, "PSD": psd_size}
+_OPENERS: Final = {"JXL": open_jxl, "PSD": open_psd}
+"""What Pillow does not open, or not all of: each gives an upright picture, within the limits."""
+
 # The limit comes from the settings and is checked on the header, before a pixel is decoded: Pillow's own is fixed.
 Image.MAX_IMAGE_PIXELS = None
 pillow_heif.register_heif_opener()
@@ -49,7 +56,7 @@ class Shape:
     """What a photo's header tells of it."""
 
     format: str
-    """The decoder's name for the content: "JPEG", "PNG", "WEBP", "HEIF", "AVIF", "JPEG2000", "PPM", "RAW", ..."""
+    """The decoder's name for the content: "JPEG", "PNG", "WEBP", "HEIF", "AVIF", "JXL", "PSD", "RAW", ..."""
     width: int | None
     """Of the full image, upright. None: only decoding would tell."""
     height: int | None
@@ -82,10 +89,12 @@ def shape_of(data: bytes) -> Shape:
     if name == RAW:
         return Shape(RAW, None, None)
     try:
+        if name in _SIZES:
+            return Shape(name, *_SIZES[name](data))
         with Image.open(io.BytesIO(data), formats=[name]) as image:
             width, height = image.size
             sideways = _stated_orientation(image) in SIDEWAYS and name not in _TURNED_BY_DECODER
-    except (*DECODER_ERRORS, MemoryError):
+    except (*DECODER_ERRORS, MemoryError, UnsupportedFormat):
         return Shape(name, None, None)
     return Shape(name, height, width) if sideways else Shape(name, width, height)
 
@@ -141,6 +150,10 @@ def _decode(
             f"The end of the {name} image is missing: the file has zeros in its place.",
             "Let the copy finish, or copy it again from its source.",
         )
+    if name in _OPENERS:
+        image = _OPENERS[name](data, limits)
+        turned = 1 if override is None or name in _TURNED_BY_DECODER else override
+        return _finish(image, name, image.size, short_side, turned, hdr=hdr_coding(image, data))
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         size = image.size
         _check_pixels(size, limits)
@@ -154,7 +167,7 @@ def _decode(
             _check_pixels(size, limits)
         if override is None or name in _TURNED_BY_DECODER:
             override = _stated_orientation(image) or orientation
-        return _finish(image, name, size, short_side, override)
+        return _finish(image, name, size, short_side, override, hdr=hdr_coding(image, data))
 
 
 def _decode_raw(data: bytes, limits: Limits, short_side: int, orientation: int | None) -> Photo:
@@ -168,8 +181,16 @@ def _decode_raw(data: bytes, limits: Limits, short_side: int, orientation: int |
     return Photo(photo.pixels, RAW, raw.width, raw.height)
 
 
-def _finish(image: Image.Image, name: str, size: tuple[int, int], short_side: int, orientation: int) -> Photo:
-    small = to_srgb(image, short_side)
+def _finish(
+    image: Image.Image,
+    name: str,
+    size: tuple[int, int],
+    short_side: int,
+    orientation: int,
+    *,
+    hdr: HdrCoding | None = None,
+) -> Photo:
+    small = to_srgb(image, short_side, hdr)
     if orientation in _TRANSPOSE:
         small = small.transpose(_TRANSPOSE[orientation])
     width, height = reversed(size) if orientation in SIDEWAYS else size

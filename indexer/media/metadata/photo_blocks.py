@@ -12,8 +12,10 @@ from PIL import Image
 
 from indexer.media.border import DECODER_ERRORS
 from indexer.media.formats import RAW
+from indexer.media.jxl import jxl_blocks
 from indexer.media.metadata.iptc import Block, embedded_block, parse_block
 from indexer.media.metadata.png_text import Texts, read_png
+from indexer.media.psd import psd_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,11 @@ def blocks_of(data: bytes, name: str) -> PhotoBlocks:
     if name == "PNG":
         return _of_png(read_png(data))
     try:
+        if name == "JXL":
+            return PhotoBlocks(*jxl_blocks(data))
+        if name == "PSD":
+            exif_block, xmp_block, records = psd_blocks(data)
+            return PhotoBlocks(exif_block, xmp_block, parse_block(records) if records else {})
         with Image.open(io.BytesIO(data), formats=[name]) as image:
             exif = data if name == "TIFF" else image.info.get("exif")
             xmp = image.info.get("xmp")
