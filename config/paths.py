@@ -112,7 +112,7 @@ def _default_socket(library: Path, environ: Mapping[str, str]) -> Path:
     `/run/user/UID` is also tried without XDG_RUNTIME_DIR, so that a cron job finds the service of a desktop session.
     """
     inside = library / "run" / "reverie.sock"
-    if fits_socket(inside) and (os.path.lexists(inside) or not _only_readable(library)):
+    if fits_socket(inside) and (not _only_readable(library) or _answers(inside)):
         return inside
     name = hashlib.sha256(os.fsencode(library)).hexdigest()[:16] + ".sock"
     runtime = _absolute(environ, "XDG_RUNTIME_DIR") or Path(f"/run/user/{os.getuid()}")
@@ -127,6 +127,14 @@ def _only_readable(library: Path) -> bool:
     run = library / "run"
     place = run if os.path.lexists(run) else library
     return os.access(library, os.R_OK | os.X_OK) and not os.access(place, os.W_OK | os.X_OK)
+
+
+def _answers(path: Path) -> bool:
+    """Whether a service listens there. One that was killed leaves a socket behind, which a read-only disk keeps."""
+    import socket  # noqa: PLC0415 - hardly ever needed
+
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:
