@@ -35,8 +35,6 @@ batches of a large library, whose tags lie on a page of their own each; what sev
 @dataclass(slots=True)
 class _Reader:
     connection: sqlite3.Connection
-    shared: bool
-    """Whether this process may write beside it."""
     busy: threading.Lock = field(default_factory=threading.Lock)
     closed: bool = False
 
@@ -93,7 +91,7 @@ class Database:
         while True:
             reader = self._reader()
             with reader.busy, self._translated():
-                if reader.closed:  # a writer was opened meanwhile, beside which it could not stay
+                if reader.closed:  # the writer was opened meanwhile
                     continue
                 reader.connection.execute("BEGIN")
                 try:
@@ -111,33 +109,36 @@ class Database:
                 for finished in [known for known in self._readers if not known.is_alive()]:
                     self._readers.pop(finished).close()
                 with self._translated():
-                    connection, shared = open_reader(self.path)
+                    connection = open_reader(self.path)
                     connection.execute("PRAGMA query_only = ON")
                     connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
                     connection.execute("PRAGMA temp_store = MEMORY")
-                reader = self._readers[thread] = _Reader(connection, shared)
+                reader = self._readers[thread] = _Reader(connection)
             return reader
 
-    def _close_readers(self, *, unshared_only: bool = False) -> None:
+    def _close_readers(self) -> None:
         with self._readers_lock:
-            for thread, reader in list(self._readers.items()):
-                if not (unshared_only and reader.shared):
-                    self._readers.pop(thread).close()
+            while self._readers:
+                self._readers.popitem()[1].close()
 
     def _open_writer(self) -> sqlite3.Connection:
         """The writing connection. Opened by the first change that the disk lets through."""
         if self._writer is not None:
             return self._writer
         self._make_file()
-        self._close_readers(unshared_only=True)
-        writer = connect(self.path)
-        try:
-            self._check_owner(writer)
-            self._set_up(writer)
-            self._migrate(writer)
-        except BaseException:
-            writer.close()
-            raise
+        # SQLite shares the log's index among the connections of a process: one that was opened where the disk could not
+        # be written would keep it from being written. So none stays, and none comes before the writer is there.
+        with self._readers_lock:
+            while self._readers:
+                self._readers.popitem()[1].close()
+            writer = connect(self.path)
+            try:
+                self._check_owner(writer)
+                self._set_up(writer)
+                self._migrate(writer)
+            except BaseException:
+                writer.close()
+                raise
         self._writer = writer
         return writer
 

@@ -14,7 +14,7 @@ from pathlib import Path
 BUSY_TIMEOUT_SECONDS = 10.0
 
 SHARED = "mode=ro"
-"""As everybody does. The only way in which a reader and a writer may live in one process."""
+"""As everybody does."""
 
 OWN_INDEX = "mode=ro&readonly_shm=1"
 """With an index of the log in this connection's own memory: there is no room for `-shm` to grow. A writer that comes
@@ -29,11 +29,8 @@ IMMUTABLE = "mode=ro&immutable=1"
 _UNWRITABLE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
 
 
-def open_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
-    """A connection that reads `path`, and whether it is one beside which this process may write.
-
-    Raises sqlite3.DatabaseError.
-    """
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that reads `path`, in the first way that the disk allows. Raises sqlite3.DatabaseError."""
     problem: sqlite3.DatabaseError | None = None
     for way in _ways(path):
         connection = connect(f"{path.absolute().as_uri()}?{way}", uri=True)
@@ -47,7 +44,7 @@ def open_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
                 raise
             problem = problem or error  # what the usual way met says most
             continue
-        return connection, way == SHARED
+        return connection
     assert problem is not None  # noqa: S101 - there is more than one way
     raise problem
 
