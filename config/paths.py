@@ -112,11 +112,12 @@ def _default_socket(library: Path, environ: Mapping[str, str]) -> Path:
     `/run/user/UID` is also tried without XDG_RUNTIME_DIR, so that a cron job finds the service of a desktop session.
     """
     inside = library / "run" / "reverie.sock"
-    if fits_socket(inside) and (not _only_readable(library) or _answers(inside)):
-        return inside
     name = hashlib.sha256(os.fsencode(library)).hexdigest()[:16] + ".sock"
     runtime = _absolute(environ, "XDG_RUNTIME_DIR") or Path(f"/run/user/{os.getuid()}")
     short = runtime / "reverie" / name
+    if fits_socket(inside) and (not _only_readable(library) or _answers(inside)):
+        # A service that began on a read-only disk stays where it is when the disk can be written again.
+        return short if os.path.lexists(short) and fits_socket(short) and _answers(short) else inside
     if runtime.is_dir() and fits_socket(short):
         return short
     return Path(f"/tmp/reverie-{os.getuid()}") / name  # noqa: S108 - the service makes the folder 0700 and checks its owner
