@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from config.disk import obstacle
 from config.errors import ReverieError
 from config.paths import Paths
 from daemon.file_message import (
@@ -64,12 +65,13 @@ class Answers:
     What answers is the view of the plan in use. `adopt` puts another one in its place, between two questions.
     """
 
-    def __init__(self, paths: Paths, catalog: Catalog) -> None:
+    def __init__(self, paths: Paths, catalog: Catalog, plan: Plan | None = None) -> None:
+        """`plan` is the one to answer by; None: what the catalog says."""
         self.paths = paths
         self.catalog = catalog
         self.authored = Authored(paths.library)
         self.passed_over = PassedOver(paths.library)
-        self._view = self.view_of(catalog.plans().active or BUILTIN_PLAN)
+        self._view = self.view_of(plan or catalog.plans().active or BUILTIN_PLAN)
         self.share_of: Callable[[int], float | None] = lambda _: None
         """How far the analysis of a long file (by media id) is, 0 to 1; None: it is not under way."""
 
@@ -199,10 +201,15 @@ class Answers:
             "models": models_in_use(self.plan, self.paths),
             "stages": [],
             "devices": [],
-            "notes": self._missing_models(kinds),
+            "notes": self._unwritable() + self._missing_models(kinds),
             "problems": self.problems(PROBLEMS_SHOWN),
             "problems_total": counts.problems,
         }
+
+    def _unwritable(self) -> list[NoteMessage]:
+        """That nothing can be added to the library, when that is so."""
+        found = obstacle(self.paths.catalog)
+        return [{"title": found[0], "remedy": found[1]}] if found else []
 
     def _missing_models(self, kinds: Mapping[str, int]) -> list[NoteMessage]:
         """What the profile in use has no model for, though there are files for it."""

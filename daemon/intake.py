@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from config.errors import ReverieError
+from config.errors import CatalogError, ReverieError
 from config.schema import Watch
 from daemon.glance import Glance, head_of
 from daemon.hints import Hint
@@ -49,6 +49,7 @@ class Intake:
         self, catalog: Catalog, watch: Watch, recorded: Callable[[], None], passed_over: PassedOver | None = None
     ) -> None:
         self.rules = IgnoreRules(watch.ignore, watch.markers)
+        self._watch = watch
         self._catalog = catalog
         self._quiet_seconds = watch.quiet_seconds
         self._tracker = SettleTracker(watch.quiet_seconds, time.monotonic)
@@ -60,6 +61,15 @@ class Intake:
         self._recording = 0  # files that have settled and are not in the catalog yet
         self._gone: list[str] = []
         self._obstacles: dict[str, str] = {}
+
+    def use(self, watch: Watch) -> None:
+        """Work by other settings from now on. `rules` are other ones only if they say something else."""
+        with self._lock:
+            if (watch.ignore, watch.markers) != (self._watch.ignore, self._watch.markers):
+                self.rules = IgnoreRules(watch.ignore, watch.markers)
+            self._watch = watch
+            self._quiet_seconds = watch.quiet_seconds
+            self._tracker.wait_for(watch.quiet_seconds)
 
     @property
     def settling(self) -> int:
@@ -143,6 +153,10 @@ class Intake:
                 self._recording = len(ready)
             try:
                 self._record(self._looked_at(ready))
+            except CatalogError:
+                for path in ready:  # none must be lost: they settle once more
+                    self._observe(path)
+                raise
             finally:
                 self._recording = 0
             if self._gone:

@@ -58,6 +58,10 @@ class SettleTracker:
         self._due: list[tuple[float, str]] = []  # a heap; pairs that disagree with their entry are stale
         self._ready: dict[str, Signature] = {}
 
+    def wait_for(self, quiet_seconds: float) -> None:
+        """Change the quiet time; what is followed already is read again when that was due before."""
+        self._quiet = quiet_seconds
+
     def __len__(self) -> int:
         """How many files are being followed, those that are ready and not yet taken included."""
         return len(self._entries) + len(self._ready)

@@ -88,7 +88,8 @@ def main(descriptor: int) -> int:
     """Work until the pipe closes. Returns the exit status."""
     os.environ.update(NO_HUB)
     warnings.simplefilter("ignore")  # what libraries say to their programmers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the service ends us in order
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C, and the end of a terminal, go to the whole group:
+        signal.signal(number, signal.SIG_IGN)  # whoever started us ends us in order
     _offer_to_the_oom_killer()
     cv2.setNumThreads(1)  # the decode threads are the parallelism; OpenCV's own would only get in their way
     link = _Link(Connection(descriptor))
