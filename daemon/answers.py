@@ -39,6 +39,7 @@ from search.messages import (
     TranscriptMessage,
 )
 from search.model_messages import ChangeMessage
+from search.named import media_named
 from search.query import parse
 from search.vectors import VectorIndex
 
@@ -249,10 +250,7 @@ class Answers:
                 return answer
 
     def _media_at(self, path: str) -> int:
-        try:
-            media_id = self.catalog.media_at(path)
-        except UnicodeEncodeError:
-            media_id = None  # no file can have this name
+        media_id = media_named(self.catalog, path)
         if media_id is None:
             if not os.path.lexists(path):
                 raise NotIndexed(f"There is no file {path}.", "Check the name.")

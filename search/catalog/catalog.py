@@ -196,6 +196,11 @@ class Catalog(PlanKeeper, InsideReader):
         with self._database.read() as db:
             return reads.media_at(db, path)
 
+    def paths_of_inode(self, inode: int) -> list[str]:
+        """Live paths that had this inode when they were looked at, on whatever device."""
+        with self._database.read() as db:
+            return reads.paths_of_inode(db, inode)
+
     def media_with_hashes(self, content_hashes: Collection[bytes]) -> dict[bytes, int]:
         """Of these SHA-256 digests, those the catalog knows, each with its media id."""
         with self._database.read() as db:

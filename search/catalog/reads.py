@@ -111,6 +111,12 @@ def media_at(db: sqlite3.Connection, path: str) -> int | None:
     return row[0] if row else None
 
 
+def paths_of_inode(db: sqlite3.Connection, inode: int) -> list[str]:
+    """Live paths that had this inode when they were looked at, on whatever device."""
+    rows = db.execute("SELECT path FROM file WHERE inode = ? AND missing_since IS NULL", (inode,))
+    return [os.fsdecode(path) for (path,) in rows]
+
+
 def media_with_hashes(db: sqlite3.Connection, content_hashes: Collection[bytes]) -> dict[bytes, int]:
     """Of these digests, those that are known, each with its media id."""
     found = {}
