@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -31,6 +32,9 @@ Clause = tuple[str, list[object]]
 EVERYTHING = "1"
 """The condition that all media fulfil."""
 
+MANY_PARTS = 8
+"""With so many parts of a name to compare with, it pays to look for the different names first."""
+
 
 def where(groups: Sequence[Sequence[Condition]]) -> Clause:
     """The condition that every group holds through one of its conditions. No groups: `EVERYTHING`.
@@ -46,7 +50,7 @@ def where(groups: Sequence[Sequence[Condition]]) -> Clause:
             sql, bound = _clause(condition)
             parts.append(f"NOT ifnull({sql}, 0)" if condition.negated else f"({sql})")
             values += bound
-        clauses.append(f"({' OR '.join(parts)})")
+        clauses.append(f"({_either(parts)})")
     return " AND ".join(clauses) or EVERYTHING, values
 
 
@@ -91,7 +95,7 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one lin
             kinds, bound = _any("m.kind = ?", texts)
             return (kinds if Kind.PHOTO in texts else f"{LONG} AND ({kinds})"), bound
         case ("camera" | "lens") as column, AnyOf(texts=texts):
-            return _any(f"m.{column} LIKE ? ESCAPE '\\'", (f"%{_escape(text)}%" for text in texts))
+            return _parts_of(column, texts)
         case "tag", AnyOf(texts=texts):
             return _tags(texts)
         case "said", AnyOf(texts=texts):
@@ -99,38 +103,57 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one lin
         case "action", AnyOf(texts=texts):
             return _actions(texts)
         case "has", AnyOf(texts=texts):
-            return " OR ".join(HAS[text] for text in texts), []
+            return _either([HAS[text] for text in texts]), []
         case _, AnyOf(texts=texts):
             return _paths(texts[0])
 
 
 def _any(sql: str, values: Iterable[object]) -> Clause:
     bound = list(values)
-    return " OR ".join([sql] * len(bound)), bound
+    return _either([sql] * len(bound)), bound
+
+
+def _either(tests: Sequence[str]) -> str:
+    """Tests joined by OR, as a balanced tree: SQLite takes no expression that is nested 1,000 deep, as a chain is."""
+    if len(tests) <= 2:
+        return " OR ".join(tests)
+    middle = len(tests) // 2
+    return f"({_either(tests[:middle])}) OR ({_either(tests[middle:])})"
+
+
+def _parts_of(column: str, texts: Sequence[str]) -> Clause:
+    """A column by parts of it. Many parts are not compared with every row, but with the few different values."""
+    many = len(texts) > MANY_PARTS
+    parts = (f"%{_escape(text)}%" for text in texts)
+    test, values = _any(f"{'one' if many else 'm'}.{column} LIKE ? ESCAPE '\\'", parts)
+    if many:
+        different = f"WITH one AS MATERIALIZED (SELECT DISTINCT {column} FROM media)"
+        test = f"m.{column} IN ({different} SELECT {column} FROM one WHERE {test})"
+    return test, values
 
 
 def _tags(names: Sequence[str]) -> Clause:
     """Tags by name; a plural finds the singular. In a name, * stands for anything. "2 dogs" asks for at least two,
     where somebody counted."""
-    tests: list[str] = []
-    values: list[object] = []
-    for name in names:
-        test, bound = _tag(name)
-        tests.append(test)
-        values += bound
-        if amount := amounts.split(name):
-            test, bound = _tag(amount[1])
-            tests.append(f"(tag.count >= ? AND {test})")
-            values += [amount[0], *bound]
-    select = f"SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id WHERE {' OR '.join(tests)}"
+    test, values = _called(names)
+    tests = [test]
+    for least, name in filter(None, map(amounts.split, names)):
+        test, bound = _called([name])
+        tests.append(f"(tag.count >= ? AND ({test}))")
+        values += [least, *bound]
+    select = f"SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id WHERE {_either(tests)}"
     return f"m.id IN ({select})", values
 
 
-def _tag(name: str) -> Clause:
-    if "*" in name:
-        return "tag.name LIKE ? ESCAPE '\\'", [_escape(name).replace("*", "%")]
-    forms = amounts.forms(name)
-    return f"tag.name IN ({', '.join('?' * len(forms))})", list(forms)
+def _called(names: Sequence[str]) -> Clause:
+    """Tags by any of these names."""
+    exact = [form for name in names if "*" not in name for form in amounts.forms(name)]
+    patterns = [_like(name) for name in names if "*" in name]
+    tests = [f"tag.name IN ({', '.join('?' * len(exact))})"] if exact else []
+    if patterns:
+        like, _ = _any("name LIKE ? ESCAPE '\\'", patterns)
+        tests.append(f"tag.name IN ({_different('tag', 'name')} AND ({like}))")
+    return " OR ".join(tests), [*exact, *patterns]
 
 
 def _said(phrases: Sequence[str]) -> Clause:
@@ -142,9 +165,7 @@ def _said(phrases: Sequence[str]) -> Clause:
 
 def _actions(names: Sequence[str]) -> Clause:
     """What somebody does, by words of its name, in their order; * stands for anything. Seen in motion, or tagged."""
-    patterns = [action_pattern(name) for name in names]
-
-    like = " OR ".join(["' ' || name || ' ' LIKE ? ESCAPE '\\'"] * len(patterns))
+    like, patterns = _any("' ' || name || ' ' LIKE ? ESCAPE '\\'", (f"% {_like(name)} %" for name in names))
     events = (
         "SELECT media_id FROM event"
         f" WHERE label IN ({_different('event', 'label')} AND ({like})) AND kind = 'action' AND {IN_USE}"
@@ -166,11 +187,6 @@ def _different(table: str, column: str) -> str:
     )
 
 
-def action_pattern(name: str) -> str:
-    """What an action's name with a blank on either side must be LIKE."""
-    return f"% {_escape(name).replace('*', '%')} %"
-
-
 def _paths(text: str) -> Clause:
     """Paths by a part of them, or by a pattern that begins at a folder's or file's name and runs to the path's end.
 
@@ -179,7 +195,7 @@ def _paths(text: str) -> Clause:
     """
     pattern = _escape(text)
     if "*" in text or "?" in text:
-        pattern = pattern.replace("*", "%").replace("?", "_")
+        pattern = _like(text).replace("?", "_")
         pattern = pattern if text.startswith(("/", "*")) else f"%/{pattern}"
     else:
         pattern = f"%{pattern}%"
@@ -195,3 +211,9 @@ def _paths(text: str) -> Clause:
 
 def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
+def _like(pattern: str) -> str:
+    """What is LIKE a pattern in which * stands for anything (as in `search.patterns`). SQLite tries each place for each
+    piece once."""
+    return re.sub(r"\*+", "%", _escape(pattern))
