@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from indexer.records import Kind
-from search import amounts
+from search import amounts, scripts
 from search.catalog.sql import IN_USE
 from search.conditions import AnyOf, Condition, Seconds, Stars, Words
 from search.dates import Span
@@ -25,6 +25,11 @@ HAS = {
     " WHERE utterance.media_id = transcript.media_id AND utterance.stage = transcript.stage))"
     f" OR m.id IN (SELECT media_id FROM event WHERE label = 'speech' AND kind = 'sound' AND {IN_USE})",
 }
+
+_WRITTEN = "m.id IN (SELECT rowid FROM fulltext WHERE fulltext MATCH ?)"
+_SAID = (
+    f"m.id IN (SELECT media_id FROM utterance WHERE id IN (SELECT rowid FROM spoken WHERE spoken MATCH ?) AND {IN_USE})"
+)
 
 Clause = tuple[str, list[object]]
 """SQL and the values it binds."""
@@ -71,9 +76,10 @@ def happening(labels: Sequence[str]) -> Clause:
     return f"m.id IN ({select})", list(labels)
 
 
-def fts_expression(tokens: Sequence[str], operator: str = "AND") -> str:
-    """Tokens as an FTS5 expression joined by AND, OR or + (a phrase). Each is quoted: no word is an operator."""
-    return f" {operator} ".join(f'"{token}"' for token in tokens)
+def written_or_said(words: Sequence[str]) -> Clause:
+    """The condition that each of these words is written about a media, or said in it."""
+    matches = [scripts.every([word]) for word in words]
+    return " AND ".join([f"({_WRITTEN} OR {_SAID})"] * len(words)), [one for match in matches for one in (match, match)]
 
 
 def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one line for each filter
@@ -89,8 +95,8 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one lin
         case _, Seconds(low=low, high=high, with_low=with_low, with_high=with_high):
             return f"{LONG} AND m.duration >{'=' * with_low} ? AND m.duration <{'=' * with_high} ?", [low, high]
         case _, Words(tokens=tokens, phrase=phrase):
-            expression = fts_expression(tokens, "+" if phrase else "AND")
-            return "m.id IN (SELECT rowid FROM fulltext WHERE fulltext MATCH ?)", [expression]
+            expression = scripts.phrase(tokens) if phrase else scripts.every(tokens)
+            return _WRITTEN, [expression]
         case "type", AnyOf(texts=texts):
             kinds, bound = _any("m.kind = ?", texts)
             return (kinds if Kind.PHOTO in texts else f"{LONG} AND ({kinds})"), bound
@@ -105,7 +111,9 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one lin
         case "has", AnyOf(texts=texts):
             return _either([HAS[text] for text in texts]), []
         case _, AnyOf(texts=texts):
-            return _paths(texts[0])
+            tests, values = at_paths(texts[0])
+            live = "SELECT media_id FROM file WHERE missing_since IS NULL AND media_id IS NOT NULL"
+            return f"m.id IN ({live} AND ({tests}))", values
 
 
 def _any(sql: str, values: Iterable[object]) -> Clause:
@@ -158,9 +166,7 @@ def _called(names: Sequence[str]) -> Clause:
 
 def _said(phrases: Sequence[str]) -> Clause:
     """What somebody says, each phrase in one utterance."""
-    match = " OR ".join(f"({fts_expression(tokens_of(phrase), '+')})" for phrase in phrases)
-    spoken = "SELECT rowid FROM spoken WHERE spoken MATCH ?"
-    return f"m.id IN (SELECT media_id FROM utterance WHERE id IN ({spoken}) AND {IN_USE})", [match]
+    return _SAID, [" OR ".join(scripts.phrase(tokens_of(phrase)) for phrase in phrases)]
 
 
 def _actions(names: Sequence[str]) -> Clause:
@@ -187,8 +193,9 @@ def _different(table: str, column: str) -> str:
     )
 
 
-def _paths(text: str) -> Clause:
-    """Paths by a part of them, or by a pattern that begins at a folder's or file's name and runs to the path's end.
+def at_paths(text: str) -> Clause:
+    """The condition on `file` for paths by a part of them, or by a pattern that begins at a folder's or file's name and
+    runs to the path's end.
 
     SQLite folds the case of ASCII alone, and one name may be spelled with composed or decomposed accents: the
     spellings are tried one by one.
@@ -205,8 +212,7 @@ def _paths(text: str) -> Clause:
         "CAST(file.path AS TEXT) LIKE CAST(? AS TEXT) ESCAPE '\\'",
         (spelling.encode("utf-8", "surrogateescape") for spelling in spellings),
     )
-    select = f"SELECT media_id FROM file WHERE missing_since IS NULL AND media_id IS NOT NULL AND ({tests})"
-    return f"m.id IN ({select})", values
+    return tests, values
 
 
 def _escape(text: str) -> str:

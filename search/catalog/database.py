@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from config.errors import CatalogError, NewerCatalog
+from search.catalog import fulltext
 from search.catalog.schema import CURRENT, MIGRATIONS
 
 logger = logging.getLogger(__name__)
@@ -147,10 +148,13 @@ class Database:
                     f" (schema {version}; this version knows {CURRENT}).",
                     "Update Reverie, or use another library (--library DIR).",
                 )
-            for migration in MIGRATIONS[version:]:
+            missing = [migration for migration in MIGRATIONS if migration.number > version]
+            for migration in missing:
                 logger.info("catalog migration %d: %s", migration.number, migration.reason)
                 for statement in statements(migration.sql):
                     self._writer.execute(statement)
+            if any(migration.cuts_words for migration in missing):
+                fulltext.rewrite_all(self._writer)
             self._writer.execute(f"PRAGMA user_version = {CURRENT}")
             self._writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._writer.execute("COMMIT")
