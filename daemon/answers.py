@@ -117,9 +117,9 @@ class Answers:
         return self._message(answer, began)
 
     def show(self, path: str) -> PhotoMessage:
-        """Raises NotIndexed for a path the library does not know."""
+        """All about a file; of its copies the path asked for comes first. Raises NotIndexed."""
         [row] = self.catalog.photos([self._media_at(path)])
-        return self._photo(row)
+        return self._photo(dataclasses.replace(row, paths=tuple(sorted(row.paths, key=lambda one: one != path))))
 
     def transcript(self, path: str) -> TranscriptMessage:
         """What is said in a video or sound.

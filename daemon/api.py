@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs
@@ -24,12 +25,11 @@ from config.settings import Settings
 from daemon.answers import HIGHLIGHT_SECONDS, Answers
 from daemon.metrics import render_metrics
 from daemon.openapi import describe_api
-from search.messages import ErrorMessage, ProgressMessage, StatusMessage
+from search.messages import MAX_RESULTS, ErrorMessage, ProgressMessage, StatusMessage
 from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
 
-MAX_LIMIT = 10_000
 MAX_SECONDS = 86_400
 
 STREAM_SECONDS = 0.5
@@ -289,9 +289,10 @@ def _required(request: Request, name: str) -> str:
 
 def _limit(request: Request, default: int) -> int:
     text = request.query_params.get("limit", str(default))
-    if not (text.isdecimal() and text.isascii() and 1 <= int(text[:9]) <= MAX_LIMIT):
-        raise HTTPException(400, f"The parameter 'limit' must be a whole number from 1 to {MAX_LIMIT}.")
-    return int(text)
+    number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0  # int refuses thousands of digits by an exception
+    if not 1 <= number <= MAX_RESULTS:
+        raise HTTPException(400, f"The parameter 'limit' must be a whole number from 1 to {MAX_RESULTS}.")
+    return number
 
 
 def _seconds(request: Request, default: float) -> float:

@@ -10,6 +10,9 @@ from typing import Any, NotRequired, TypedDict
 
 from search.model_messages import ChangeMessage, DeviceMessage, ModelMessage, StageMessage
 
+MAX_RESULTS = 10_000
+"""How many results an answer may be asked for."""
+
 
 class SpanMessage(TypedDict):
     """A part of a video or sound, in seconds from its beginning."""

@@ -201,6 +201,11 @@ class Catalog(PlanKeeper, InsideReader):
         with self._database.read() as db:
             return reads.paths_of_inode(db, inode)
 
+    def paths_of(self, media_ids: Collection[int], where: str, parameters: Sequence[object]) -> set[str]:
+        """The live paths of these media that fulfil a condition on `file`."""
+        with self._database.read() as db:
+            return reads.paths_of(db, media_ids, where, parameters)
+
     def media_with_hashes(self, content_hashes: Collection[bytes]) -> dict[bytes, int]:
         """Of these SHA-256 digests, those the catalog knows, each with its media id."""
         with self._database.read() as db:

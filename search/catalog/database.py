@@ -18,6 +18,7 @@ from pathlib import Path
 
 from config.disk import FORBIDDEN, FULL, obstacle, remedy_for
 from config.errors import CatalogError, NewerCatalog
+from search.catalog import fulltext
 from search.catalog.opening import connect, open_reader, primary_code
 from search.catalog.schema import CURRENT, MIGRATIONS
 
@@ -216,10 +217,13 @@ class Database:
             version = writer.execute("PRAGMA user_version").fetchone()[0]
             if version > CURRENT:
                 raise self._newer(version)
-            for migration in MIGRATIONS[version:]:
+            missing = [migration for migration in MIGRATIONS if migration.number > version]
+            for migration in missing:
                 logger.info("catalog migration %d: %s", migration.number, migration.reason)
                 for statement in statements(migration.sql):
                     writer.execute(statement)
+            if any(migration.cuts_words for migration in missing):
+                fulltext.rewrite_all(writer)
             writer.execute(f"PRAGMA user_version = {CURRENT}")
             writer.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             writer.execute("COMMIT")

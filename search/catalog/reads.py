@@ -117,6 +117,15 @@ def paths_of_inode(db: sqlite3.Connection, inode: int) -> list[str]:
     return [os.fsdecode(path) for (path,) in rows]
 
 
+def paths_of(db: sqlite3.Connection, media_ids: Collection[int], where: str, parameters: Sequence[object]) -> set[str]:
+    """The live paths of these media that fulfil an SQL condition on `file`."""
+    rows = db.execute(
+        f"SELECT path FROM file WHERE media_id {IN_IDS} AND missing_since IS NULL AND ({where})",
+        (id_list(media_ids), *parameters),
+    )
+    return {os.fsdecode(path) for (path,) in rows}
+
+
 def media_with_hashes(db: sqlite3.Connection, content_hashes: Collection[bytes]) -> dict[bytes, int]:
     """Of these digests, those that are known, each with its media id."""
     found = {}

@@ -244,7 +244,9 @@ class TextMatch:
     score: float
     """BM25 with column weights; greater is better."""
     columns: tuple[str, ...]
-    """Where: some of "title", "description", "keywords", "people", "tags", "path", "camera"."""
+    """Where: some of "title", "description", "keywords", "people", "tags", "path", "camera", "notes"."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """The notes in which they stand, each (label, text): ("comment", "the lighthouse keeper")."""
 
 
 @dataclass(frozen=True, slots=True)

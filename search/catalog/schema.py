@@ -13,6 +13,8 @@ class Migration:
     reason: str
     sql: str
     """Statements, each ended by a semicolon at the end of a line."""
+    cuts_words: bool = False
+    """Whether the full text must be written anew afterwards."""
 
 
 MIGRATIONS = (
@@ -290,6 +292,33 @@ ALTER TABLE media ADD COLUMN zone_source TEXT;
 ALTER TABLE media ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';   -- JSON array of [label, text]
 ALTER TABLE media ADD COLUMN sidecar_orientation INTEGER;
 """,
+    ),
+    Migration(
+        5,
+        "Words inside Chinese, Japanese, Korean and Thai text, and the other words that are written in a file.",
+        """
+-- Letters of scripts without blanks are words of their own (search/scripts.py), and marks belong to their letters.
+DROP TABLE fulltext;
+CREATE VIRTUAL TABLE fulltext USING fts5 (
+    title, description, keywords, people, tags, path, camera, notes,
+    tokenize = "porter unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
+);
+
+ALTER TABLE utterance ADD COLUMN searched TEXT;         -- the text as full text cuts it; NULL: as it is
+DROP TRIGGER utterance_added;
+DROP TRIGGER utterance_removed;
+DROP TABLE spoken;
+CREATE VIEW utterance_searched AS SELECT id, ifnull(searched, text) AS text FROM utterance;
+CREATE VIRTUAL TABLE spoken USING fts5 (
+    text, content = 'utterance_searched', content_rowid = 'id',
+    tokenize = "porter unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
+);
+CREATE TRIGGER utterance_added AFTER INSERT ON utterance
+BEGIN INSERT INTO spoken (rowid, text) VALUES (new.id, ifnull(new.searched, new.text)); END;
+CREATE TRIGGER utterance_removed AFTER DELETE ON utterance
+BEGIN INSERT INTO spoken (spoken, rowid, text) VALUES ('delete', old.id, ifnull(old.searched, old.text)); END;
+""",
+        cuts_words=True,
     ),
 )
 

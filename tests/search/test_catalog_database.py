@@ -23,6 +23,7 @@ from indexer.records import WHOLE, Detection, Kind, Plan, Stage, Tag
 from search.catalog import Catalog, Plans
 from search.catalog.database import APPLICATION_ID, statements
 from search.catalog.schema import MIGRATIONS
+from search.scripts import every
 from tests.search.library import SPACE, STAGES, add, digest, finish, found, index, media, stat, unit
 
 ROOT = Path(__file__).parents[2]
@@ -172,6 +173,43 @@ INSERT INTO detection (segment_id, stage, label, score, box_left, box_top, box_r
 INSERT INTO job (media_id, stage, revision, state, updated_at) VALUES
     (1, 'detection:dfine', 3, 'done', 5.0), (2, 'detection:dfine', 3, 'pending', 5.0);
 """
+
+
+def test_the_words_of_an_older_library_are_cut_anew_when_it_is_opened(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with sqlite(tmp_path) as db:
+        for migration in MIGRATIONS[:3]:
+            for statement in statements(migration.sql):
+                db.execute(statement)
+        db.executescript(OLD_LIBRARY + "PRAGMA user_version = 3;")
+        db.execute("UPDATE media SET description = '東京の夏祭り', format = 'JPEG'")
+        for text in ("明日は夏祭り", "nothing else"):
+            db.execute(
+                "INSERT INTO utterance (media_id, stage, start_seconds, end_seconds, confidence, text, words)"
+                " VALUES (1, 'speech', 1, 2, 0.9, ?, '[]')",
+                (text,),
+            )
+    for _ in range(2):
+        with opened(tmp_path) as catalog:
+            assert found(catalog, every(["夏祭り"])) == {1, 2}
+            assert found(catalog, "tower") == found(catalog, "best") == {1}
+            assert [match.text for match in catalog.spoken_matches(every(["夏祭り"]), 10)] == ["明日は夏祭り"]
+            assert [match.text for match in catalog.spoken_matches("nothing", 10)] == ["nothing else"]
+    assert_sound(tmp_path)
+
+
+def test_a_note_is_found_and_told_with_its_label(tmp_path: Path) -> None:
+    with opened(tmp_path) as catalog:
+        [media_id] = index(catalog, stat("/p/a.jpg"))
+        with sqlite(tmp_path) as db:
+            db.execute(
+                "UPDATE media SET notes = ?", (json.dumps([["artist", "Ann\nOther"], ["comment", "a regatta"]]),)
+            )
+        catalog.set_authored_tags(media_id, ["mine"])
+        [match] = catalog.text_matches("regatta", 10)
+        assert (match.columns, match.notes) == (("notes",), (("comment", "a regatta"),))
+        [match] = catalog.text_matches("other", 10)
+        assert match.notes == (("artist", "Ann Other"),)
 
 
 def test_a_newer_catalog_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -265,6 +265,22 @@ def test_different_motifs_within_seconds_are_no_burst(library: Library) -> None:
     assert len(library.names("cat")) == 2
 
 
+def test_of_copies_the_one_is_shown_that_the_question_names(library: Library) -> None:
+    first = library.add("one/a.jpg", "cat", tags={"cat": 0.9})
+    known = library.catalog.known_files("/")[first]
+    second, third = "/photos/two/b.jpg", "/photos/three/c.png"
+    library.catalog.record_files([replace_path(known, path) for path in (second, third)])  # hard links
+    assert [one.path for one in library.ask("cat").results] == [first]
+    for text in ("path:two", "path:*/B.JPG", "cat path:/photos/two", "path:two OR path:nowhere", "two", '"two b"'):
+        assert [one.path for one in library.ask(text).results] == [second], text
+    assert [one.path for one in library.ask("cat three").results] == [third]
+    assert [one.path for one in library.ask("path:photos path:*.png").results] == [third]
+
+
+def replace_path(known: FileStat, path: str) -> FileStat:
+    return FileStat(path, known.size, known.mtime_ns, known.inode, known.device)
+
+
 def test_similar_photos_without_the_photo_itself(library: Library) -> None:
     first = library.add("a.jpg", "cat", tags={"red": 0.9})
     library.add("b.jpg", "cat", tags={"grey": 0.9})
