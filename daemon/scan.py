@@ -6,14 +6,18 @@ import os
 import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from daemon.ignore import IgnoreRules
+from daemon.mounts import Mount
 from daemon.tree import Folder, walk
 from indexer.media.formats import MEDIA_SUFFIXES, is_media, is_sidecar, sidecars_of
 from search.catalog import FileStat, KnownFile
 
 MANY = 100
 """A root that is empty while more than this many files are known in it is taken for a disk that is not mounted."""
+
+NO_MOUNTS: Mapping[int, Mount] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -42,6 +46,8 @@ class Changes:
 
     changed: list[FileStat]
     """New, different, or back again: what the catalog must be told once it has settled."""
+    noted: list[FileStat]
+    """Unchanged, but for an inode, a device or a time that says nothing about the content."""
     missing: list[str]
     """Known, and gone for good reason to believe so."""
     returned: int
@@ -54,7 +60,9 @@ class Changes:
     """Why something is protected or vanished, as one sentence for people."""
 
 
-def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
+def scan_root(
+    root: str, rules: IgnoreRules, below: str | None = None, mounts: Mapping[int, Mount] = NO_MOUNTS
+) -> Scan:
     """Look at every media file below a root, without opening any.
 
     Folders are walked as `daemon.tree.walk` says (symbolic links, loops). A symbolic link to a file is a path of its
@@ -65,6 +73,7 @@ def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
         root: absolute path.
         rules: what to leave out.
         below: look only at this folder below the root, which may be gone.
+        mounts: by device, what is mounted.
     """
     scan = Scan(root, below or root)
     try:
@@ -78,11 +87,11 @@ def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
     for folder in walk(root, rules, scan.below):
         scan.folders += 1
         scan.devices.add(folder.device)
-        _look_into(folder, scan, rules)
+        _look_into(folder, scan, rules, mounts)
     return scan
 
 
-def look(path: str) -> FileStat | None:
+def look(path: str, mounts: Mapping[int, Mount] = NO_MOUNTS) -> FileStat | None:
     """One media file as it is now, with its sidecar; None if it is gone or no regular file.
 
     Raises:
@@ -94,7 +103,7 @@ def look(path: str) -> FileStat | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *_find_sidecar(path))
+    return _described(path, status, mounts, *_find_sidecar(path))
 
 
 def media_of_sidecar(path: str) -> list[str]:
@@ -131,15 +140,18 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
             live,
         )
     changed = []
+    noted = []
     returned = 0
     devices = set(scan.devices)
     for path, seen in scan.files.items():
         old = known.get(path)
         if old is None or not _same(seen, old):
             changed.append(seen)
+        elif _inode_facts(seen) != _inode_facts(old):
+            noted.append(seen)
         if old is not None:
             returned += old.missing_since is not None
-            if old.inode == seen.inode:
+            if old.inode == seen.inode and (seen.inode or seen.continues(old)):
                 devices.add(old.device)
     missing, protected = [], []
     reason = None
@@ -154,23 +166,24 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
             missing.append(file.path)
             continue
         protected.append(file.path)
-    return Changes(changed, missing, returned, protected, vanished=False, reason=reason)
+    return Changes(changed, noted, missing, returned, protected, vanished=False, reason=reason)
 
 
 def _vanished(reason: str, live: list[KnownFile]) -> Changes:
-    return Changes([], [], 0, [file.path for file in live], vanished=True, reason=reason)
+    return Changes([], [], [], 0, [file.path for file in live], vanished=True, reason=reason)
 
 
 def _same(seen: FileStat, old: KnownFile) -> bool:
     return (
-        seen.size == old.size
-        and seen.mtime_ns == old.mtime_ns
-        and seen.inode == old.inode
-        and seen.device == old.device
+        seen.continues(old)
         and seen.sidecar == old.sidecar
         and seen.sidecar_mtime_ns == old.sidecar_mtime_ns
         and old.missing_since is None
     )
+
+
+def _inode_facts(stat: FileStat) -> tuple[int, int, int, int | None]:
+    return stat.mtime_ns, stat.inode, stat.device, stat.ctime_ns
 
 
 def _obstacle(path: str, unreadable: Mapping[str, str]) -> str | None:
@@ -183,7 +196,7 @@ def _obstacle(path: str, unreadable: Mapping[str, str]) -> str | None:
     return path
 
 
-def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
+def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules, mounts: Mapping[int, Mount]) -> None:
     if folder.error is not None:
         scan.unreadable[folder.path] = _why(folder.error)
     skip = len(scan.root.rstrip("/")) + 1
@@ -208,9 +221,24 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
                 scan.unreadable[path] = _why(error)
             continue
         name, changed = _find_sidecar(path, sidecars) if sidecars else (None, None)
-        scan.files[path] = FileStat(
-            path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, name, changed
-        )
+        scan.files[path] = _described(path, status, mounts, name, changed)
+
+
+def _described(
+    path: str, status: os.stat_result, mounts: Mapping[int, Mount], sidecar: str | None, sidecar_mtime_ns: int | None
+) -> FileStat:
+    mount = mounts.get(status.st_dev)
+    lasting = mount is None or mount.keeps_inodes
+    return FileStat(
+        path,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino if lasting else 0,
+        status.st_dev,
+        sidecar,
+        sidecar_mtime_ns,
+        ctime_ns=status.st_ctime_ns if lasting else None,
+    )
 
 
 def _find_sidecar(path: str, sidecars: Collection[str] | None = None) -> tuple[str | None, int | None]:

@@ -45,8 +45,8 @@ AESTHETIC = (
 """The aesthetic score of the media row `m` under the plan in use."""
 
 
-STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns"
-StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None]
+STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns, ctime_ns"
+StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None, int | None]
 
 
 def id_list(ids: Iterable[int]) -> str:
@@ -66,7 +66,7 @@ def storable(text: str | None) -> str | None:
 
 def stat_of(row: StatColumns) -> FileStat:
     """The FileStat in the columns STAT_COLUMNS."""
-    path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns = row
+    path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns, ctime_ns = row
     return FileStat(
         os.fsdecode(path),
         size,
@@ -75,6 +75,7 @@ def stat_of(row: StatColumns) -> FileStat:
         device,
         None if sidecar is None else os.fsdecode(sidecar),
         sidecar_mtime_ns,
+        ctime_ns=ctime_ns,
     )
 
 
@@ -88,4 +89,5 @@ def stat_values(stat: FileStat) -> StatColumns:
         stat.device,
         None if stat.sidecar is None else os.fsencode(stat.sidecar),
         stat.sidecar_mtime_ns,
+        stat.ctime_ns,
     )
