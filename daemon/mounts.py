@@ -110,6 +110,11 @@ def mount_of(path: str, mounts: Sequence[Mount]) -> Mount | None:
     return found
 
 
+def by_device(mounts: Sequence[Mount]) -> dict[int, Mount]:
+    """What is mounted, by the device (`st_dev`) of the files in it."""
+    return {mount.device: mount for mount in mounts}
+
+
 def mounts_below(path: str, mounts: Sequence[Mount]) -> tuple[Mount, ...]:
     """The mounts whose points lie below a real path."""
     return tuple(mount for mount in mounts if mount.point != path and _lies_in(mount.point, path))

@@ -114,7 +114,8 @@ def explained(error: OSError) -> MediaError:
             "Reverie has no permission to read the file.",
             "Give the user that runs Reverie read permission on it and on the folders above it.",
         )
-    return UnreadableFile(
+    kind = MediaError if error.errno in (errno.ENXIO, errno.ELOOP, errno.ENAMETOOLONG) else UnreadableFile
+    return kind(
         f"The file could not be read: {os.strerror(error.errno or errno.EIO)}.",
         "Check the disk or the network mount; it is tried again at the next scan.",
     )
