@@ -236,8 +236,9 @@ class _Line:
                 )
             for result in outcome:
                 left -= 1
-                failed += isinstance(result, Refused)
-                if isinstance(result, Done):
+                if isinstance(result, Refused) or (isinstance(result, Done) and result.analysis.failed):
+                    failed += 1
+                elif isinstance(result, Done):
                     for step, spent in result.analysis.seconds.items():
                         seconds[step] = seconds.get(step, 0.0) + spent
         good = len(paths) - failed

@@ -143,6 +143,8 @@ class FolderWatch:
         elif not event.name:
             if event.mask & _SELF_GONE:
                 self._lose(watched)
+            elif event.mask & InotifyConstants.IN_ATTRIB and watched.path == self._root:
+                self._look_below(watched.path)  # as in `_tell_folder`: of the root no folder above it tells
         elif (name := os.fsdecode(event.name)) in self._rules.markers:
             self._look_below(watched.path)
         elif not watched.marked:
@@ -185,7 +187,7 @@ class FolderWatch:
         elif mask & _APPEARED:
             self._forget(path, below=False)
             self._look_below(path)
-        elif path not in self._by_path:  # its permissions changed: perhaps it can be read now
+        else:  # its permissions changed: perhaps it, or what is in it, can be read now
             self._look_below(path)
 
     def _lose(self, watched: _Watched) -> None:

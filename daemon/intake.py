@@ -19,9 +19,11 @@ from daemon.glance import Glance, head_of
 from daemon.hints import Hint
 from daemon.identify import note_odd_name
 from daemon.ignore import IgnoreRules
+from daemon.mounts import Mount, by_device, read_mounts
 from daemon.passed_over import PassedOver
 from daemon.scan import Scan, Sidecars, compare, look, scan_root
-from daemon.settle import SettleTracker
+from daemon.settle import HELD_SECONDS, SettleTracker
+from daemon.writers import Writers
 from indexer.media.formats import HEAD, is_media, is_media_content, is_open
 from indexer.media.proxies import original_of
 from search.catalog import Catalog, FileStat
@@ -43,19 +45,33 @@ class Intake:
         watch: the settings of watching.
         recorded: called when the catalog has learned something.
         passed_over: where it is noted what scans passed over, if anybody wants to know.
+        outgrown: called with the content hashes (32 bytes) of recordings that were forgotten because they went on.
+        mounts: what is mounted.
     """
 
     def __init__(
-        self, catalog: Catalog, watch: Watch, recorded: Callable[[], None], passed_over: PassedOver | None = None
+        self,
+        catalog: Catalog,
+        watch: Watch,
+        recorded: Callable[[], None],
+        *,
+        passed_over: PassedOver | None = None,
+        outgrown: Callable[[Sequence[bytes]], None] = lambda _: None,
+        mounts: Callable[[], Sequence[Mount]] = read_mounts,
     ) -> None:
         self.rules = IgnoreRules(watch.ignore, watch.markers)
         self._watch = watch
         self._catalog = catalog
         self._quiet_seconds = watch.quiet_seconds
-        self._tracker = SettleTracker(watch.quiet_seconds, time.monotonic)
+        self._read_mounts = mounts
+        self._mounts = by_device(mounts())
+        self._writers = Writers(time.monotonic)
+        self._tracker = SettleTracker(watch.quiet_seconds, time.monotonic, self._held)
         self._recorded = recorded
         self._passed_over = passed_over
         self._glance = Glance()
+        self._outgrown = outgrown
+        self._written: set[str] = set()
         self._lock = threading.RLock()
         self._moving = threading.Lock()
         self._recording = 0  # files that have settled and are not in the catalog yet
@@ -73,12 +89,17 @@ class Intake:
 
     @property
     def settling(self) -> int:
-        """How many files are still being written, or about to be recorded.
+        """How many files have changed lately, or are about to be recorded. Those in `held` do not count.
 
         Who reads this first and the catalog's counts afterwards misses no file on its way from here to there.
         """
         with self._moving:
-            return len(self._tracker) + self._recording
+            return len(self._tracker) - len(self._tracker.held) + self._recording
+
+    @property
+    def held(self) -> list[str]:
+        """Files that are quiet, but that somebody has open for writing: recordings that go on."""
+        return self._tracker.held
 
     def obstacle(self, root: str) -> str | None:
         """Why the last scan of a root could not see all of it, if so."""
@@ -87,17 +108,19 @@ class Intake:
     def scan(self, path: str, *, below: str | None = None) -> bool:
         """Compare a root (or only the folder `below` it) with the catalog, or look at a single file.
 
-        Files that have not changed for the quiet time are recorded at once; others have to settle.
+        Files that have not changed for the quiet time are recorded at once; others have to settle. What the system
+        would not let us read before is tried again; a single file is, whatever was wrong with it.
         Returns whether anything differed.
 
         Raises:
             NoSuchPath: a single file that is no photo, video or sound, by name or by content.
         """
+        self._mounts = by_device(self._read_mounts())
         if below is None and not os.path.isdir(path) and os.path.lexists(path):
             self._scan_file(path)
             return True
         known = self._catalog.known_files(below or path)
-        scan = scan_root(path, self.rules, below, glance=self._glance, known=known)
+        scan = scan_root(path, self.rules, below, mounts=self._mounts, glance=self._glance, known=known)
         changes = compare(scan, known)
         if below is None:
             if scan.absent is None and self._passed_over is not None:
@@ -108,14 +131,17 @@ class Intake:
                 self._tracker.observe(missing, None)
             if changes.missing:
                 self._catalog.record_missing(changes.missing)
-            horizon_ns = time.time_ns() - int(self._quiet_seconds * 1e9)
+            self._catalog.note_files(changes.noted)
             settled = []
             for stat in changes.changed:
-                if _untouched_since(stat, horizon_ns):
+                pause = _pause(stat, known.get(stat.path))
+                if self._is_settled(stat, pause):
                     settled.append(stat)
                 else:
-                    self._tracker.observe(stat.path, _signature(stat))
+                    self._tracker.observe(stat.path, _signature(stat), pause=pause)
             self._record(settled)
+            if not changes.vanished and self._catalog.retry_refused(below or path):
+                self._recorded()
         if changes.changed or changes.missing:
             logger.info("%s: %d new or changed, %d gone", path, len(changes.changed), len(changes.missing))
         return bool(changes.changed or changes.missing)
@@ -171,7 +197,7 @@ class Intake:
 
     def _scan_file(self, path: str) -> None:
         try:
-            stat = look(path)
+            stat = look(path, mounts=self._mounts)
             if stat is not None and not is_media(path) and not is_media_content(head_of(path, HEAD)):
                 raise NoSuchPath(
                     f"{path} is not a photo, video or sound.", "Name such files, or folders that hold some."
@@ -183,30 +209,56 @@ class Intake:
         if stat is None:
             raise NoSuchPath(f"{path} is not a file but a pipe, a device or a broken link.", "Name another file.")
         known = self._catalog.known_files(path).get(path)
-        if known is None or known.missing_since is not None or _signature(known) != _signature(stat):
+        if (
+            known is None
+            or known.missing_since is not None
+            or not stat.continues(known)
+            or known.sidecars_stamp != stat.sidecars_stamp
+        ):
             self._observe(path)
+        self._catalog.try_again(path)
+        self._recorded()
 
     def _observe(
         self, path: str, sidecars: Sidecars | None = None, *, renamed: bool = False, writing: bool | None = None
     ) -> None:
         with self._lock:
             try:
-                stat = look(path, sidecars)
+                stat = look(path, sidecars, self._mounts)
             except OSError as error:
                 logger.info("%s cannot be looked at: %s", path, error.strerror)
                 return
             if stat is None:
                 self._tracker.observe(path, None)
+                self._written.discard(path)
                 self._gone.append(path)  # recorded by `settle`: thousands may go at once
                 return
-            self._tracker.observe(path, _signature(stat), renamed=renamed, writing=writing)
+            if not stat.inode and (renamed or writing):
+                self._written.add(path)  # nothing else may tell that it is another file now
+            pause = 0.0 if path in self._tracker else _pause(stat, self._catalog.known_files(path).get(path))
+            self._tracker.observe(path, _signature(stat), renamed=renamed, writing=writing, pause=pause)
+
+    def _held(self, path: str) -> bool | None:
+        """Whether somebody has a file open for writing; None: cannot be told."""
+        try:
+            mount = self._mounts.get(os.stat(path).st_dev)
+        except OSError:
+            return False  # looking at it will tell why
+        return self._writers.hold(path, mount)
+
+    def _is_settled(self, stat: FileStat, pause: float) -> bool:
+        """Whether a file that a scan found need not be watched before it is recorded."""
+        now_ns = time.time_ns()
+        if not _untouched_since(stat, now_ns - int(max(self._quiet_seconds, 2 * pause) * 1e9)):
+            return False
+        return _untouched_since(stat, now_ns - int(HELD_SECONDS * 1e9)) or not self._held(stat.path)
 
     def _looked_at(self, paths: Iterable[str]) -> list[FileStat]:
         """What settled paths look like at the moment they are recorded."""
         stats, sidecars = [], Sidecars()
         for path in paths:
             try:
-                stat = look(path, sidecars)
+                stat = look(path, sidecars, self._mounts)
             except OSError:
                 stat = None
             if stat is not None and self._belongs(stat):
@@ -222,7 +274,10 @@ class Intake:
     def _record(self, stats: list[FileStat]) -> None:
         if not stats:
             return
-        self._catalog.record_files(stats)
+        outgrown = self._catalog.record_files(stats, written=self._written)
+        self._written.difference_update(stat.path for stat in stats)
+        if outgrown:
+            self._outgrown(outgrown)
         for stat in stats:
             note_odd_name(self._catalog, stat.path)
         self._recorded()
@@ -260,7 +315,16 @@ def _unreadable(scan: Scan) -> str | None:
 
 
 def _signature(stat: FileStat) -> tuple[int, ...]:
-    return (*stat.signature, stat.sidecars_stamp or 0)
+    return (*stat.signature, stat.ctime_ns or 0, stat.sidecars_stamp or 0)
+
+
+def _pause(stat: FileStat, old: FileStat | None) -> float:
+    """For how many seconds the writer of a file had paused when it was recorded; 0 if it was complete, for all we know:
+    it has not grown, or so much later that nobody would wait for that again."""
+    if old is None or stat.inode != old.inode or stat.size <= old.size:
+        return 0.0
+    seconds = (stat.mtime_ns - old.mtime_ns) / 1e9
+    return seconds if 0 < 2 * seconds < HELD_SECONDS else 0.0
 
 
 def _untouched_since(stat: FileStat, horizon_ns: int) -> bool:

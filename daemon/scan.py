@@ -8,9 +8,11 @@ import stat
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from daemon.glance import Glance
 from daemon.ignore import IgnoreRules
+from daemon.mounts import Mount
 from daemon.tree import Folder, walk
 from indexer.media.formats import is_media, is_open, suffix_passed_over
 from indexer.media.metadata.companions import Companions, is_companion
@@ -19,6 +21,8 @@ from search.catalog import FileStat, KnownFile
 
 MANY = 100
 """A root that is empty while more than this many files are known in it is taken for a disk that is not mounted."""
+
+NO_MOUNTS: Mapping[int, Mount] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -49,6 +53,8 @@ class Changes:
 
     changed: list[FileStat]
     """New, different, or back again: what the catalog must be told once it has settled."""
+    noted: list[FileStat]
+    """Unchanged, but for an inode, a device or a time that says nothing about the content."""
     missing: list[str]
     """Known, and gone for good reason to believe so."""
     returned: int
@@ -66,6 +72,7 @@ def scan_root(
     rules: IgnoreRules,
     below: str | None = None,
     *,
+    mounts: Mapping[int, Mount] = NO_MOUNTS,
     glance: Glance | None = None,
     known: Collection[str] = (),
 ) -> Scan:
@@ -79,6 +86,7 @@ def scan_root(
         root: absolute path.
         rules: what to leave out.
         below: look only at this folder below the root, which may be gone.
+        mounts: by device, what is mounted.
         glance: tells what such files are, and remembers it from scan to scan.
         known: paths that are in the library, and stay whatever their names are.
     """
@@ -95,7 +103,7 @@ def scan_root(
     for folder in walk(root, rules, scan.below):
         scan.folders += 1
         scan.devices.add(folder.device)
-        _look_into(folder, scan, rules, glance, known)
+        _look_into(folder, scan, rules, mounts=mounts, glance=glance, known=known)
     return scan
 
 
@@ -133,7 +141,7 @@ class Sidecars:
         return self._folders[folder]
 
 
-def look(path: str, sidecars: Sidecars | None = None) -> FileStat | None:
+def look(path: str, sidecars: Sidecars | None = None, mounts: Mapping[int, Mount] = NO_MOUNTS) -> FileStat | None:
     """One media file as it is now, with its sidecars; None if it is gone or no regular file.
 
     Who looks at many files passes the same `sidecars` for all.
@@ -147,9 +155,7 @@ def look(path: str, sidecars: Sidecars | None = None) -> FileStat | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return FileStat(
-        path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *(sidecars or Sidecars()).of(path)
-    )
+    return _described(path, status, mounts, *(sidecars or Sidecars()).of(path))
 
 
 def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
@@ -177,15 +183,18 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
             live,
         )
     changed = []
+    noted = []
     returned = 0
     devices = set(scan.devices)
     for path, seen in scan.files.items():
         old = known.get(path)
         if old is None or not _same(seen, old):
             changed.append(seen)
+        elif _inode_facts(seen) != _inode_facts(old):
+            noted.append(seen)
         if old is not None:
             returned += old.missing_since is not None
-            if old.inode == seen.inode:
+            if old.inode == seen.inode and (seen.inode or seen.continues(old)):
                 devices.add(old.device)
     missing, protected = [], []
     reason = None
@@ -200,23 +209,24 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
             missing.append(file.path)
             continue
         protected.append(file.path)
-    return Changes(changed, missing, returned, protected, vanished=False, reason=reason)
+    return Changes(changed, noted, missing, returned, protected, vanished=False, reason=reason)
 
 
 def _vanished(reason: str, live: list[KnownFile]) -> Changes:
-    return Changes([], [], 0, [file.path for file in live], vanished=True, reason=reason)
+    return Changes([], [], [], 0, [file.path for file in live], vanished=True, reason=reason)
 
 
 def _same(seen: FileStat, old: KnownFile) -> bool:
     return (
-        seen.size == old.size
-        and seen.mtime_ns == old.mtime_ns
-        and seen.inode == old.inode
-        and seen.device == old.device
+        seen.continues(old)
         and seen.sidecars == old.sidecars
         and seen.sidecars_stamp == old.sidecars_stamp
         and old.missing_since is None
     )
+
+
+def _inode_facts(stat: FileStat) -> tuple[int, int, int, int | None]:
+    return stat.mtime_ns, stat.inode, stat.device, stat.ctime_ns
 
 
 def _obstacle(path: str, unreadable: Mapping[str, str]) -> str | None:
@@ -229,7 +239,15 @@ def _obstacle(path: str, unreadable: Mapping[str, str]) -> str | None:
     return path
 
 
-def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules, glance: Glance, known: Collection[str]) -> None:
+def _look_into(
+    folder: Folder,
+    scan: Scan,
+    rules: IgnoreRules,
+    *,
+    mounts: Mapping[int, Mount],
+    glance: Glance,
+    known: Collection[str],
+) -> None:
     if folder.error is not None:
         scan.unreadable[folder.path] = _why(folder.error)
     skip = len(scan.root.rstrip("/")) + 1
@@ -262,7 +280,28 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules, glance: Glance, k
             scan.passed_over[os.path.splitext(path)[1].lower()] += 1
             continue
         sidecars = stamped([os.path.join(folder.path, one) for one in companions.of(entry.name)])
-        scan.files[path] = FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *sidecars)
+        scan.files[path] = _described(path, status, mounts, *sidecars)
+
+
+def _described(
+    path: str,
+    status: os.stat_result,
+    mounts: Mapping[int, Mount],
+    sidecars: tuple[str, ...],
+    sidecars_stamp: int | None,
+) -> FileStat:
+    mount = mounts.get(status.st_dev)
+    lasting = mount is None or mount.keeps_inodes
+    return FileStat(
+        path,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino if lasting else 0,
+        status.st_dev,
+        sidecars,
+        sidecars_stamp,
+        ctime_ns=status.st_ctime_ns if lasting else None,
+    )
 
 
 def stamped(sidecars: Sequence[str]) -> tuple[tuple[str, ...], int | None]:

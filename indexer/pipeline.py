@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from config.errors import FileVanished, MediaError, ReverieError
+from config.errors import FileVanished, MediaError, ReverieError, UnreadableFile
 from indexer.frame_lane import FrameLane, FrameWork
 from indexer.long_work import LongFiles, LongWork
 from indexer.media.files import read_file
@@ -277,6 +277,7 @@ def _outcome(task: Task, work: Callable[[], PhotoWork | Analysis]) -> PhotoWork 
             remedy=error.remedy,
             permanent=error.permanent,
             vanished=isinstance(error, FileVanished),
+            refused=isinstance(error, UnreadableFile),
         )
     except ReverieError as error:
         return error

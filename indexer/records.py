@@ -351,3 +351,5 @@ class Failure:
     """True: the same bytes will fail again. False: worth another try."""
     vanished: bool = False
     """True: the file is not what it was when it was identified; look at it afresh."""
+    refused: bool = False
+    """True: the system would not let the file be read, which says nothing about its content."""

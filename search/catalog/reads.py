@@ -67,7 +67,8 @@ def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
     photo_count = media - sum(kinds.values())
     return Counts(
         files=count("file WHERE missing_since IS NULL"),
-        unidentified=count("file WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL"),
+        unidentified=count("file WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL")
+        + count("file WHERE reread != 0 AND missing_since IS NULL AND (media_id NOT NULL OR problem_title NOT NULL)"),
         media=media,
         pending=int(pending),
         pending_long=int(pending_long),

@@ -320,6 +320,24 @@ BEGIN INSERT INTO spoken (spoken, rowid, text) VALUES ('delete', old.id, ifnull(
 """,
         cuts_words=True,
     ),
+    Migration(
+        6,
+        "Files are read again when their inode changed, and when the system refused to let them be read.",
+        """
+ALTER TABLE file ADD COLUMN ctime_ns INTEGER;   -- NULL: not known yet, or not worth knowing on that file system
+-- 0: media_id stands; 1: read the file again; 2: the same, and a sample of it is enough
+ALTER TABLE file ADD COLUMN reread INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE file ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;    -- 1: the problem is the system's, not the content's
+CREATE INDEX file_reread ON file (id) WHERE reread != 0;
+UPDATE file SET refused = 1 WHERE problem_title IS NOT NULL AND media_id IS NULL;
+
+ALTER TABLE media ADD COLUMN sample BLOB;       -- digest of a sample of the bytes; NULL: small, or not read since
+
+ALTER TABLE job ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+UPDATE job SET refused = 1 WHERE state = 'quarantined' AND (problem_title LIKE 'The file could not be read: %'
+    OR problem_title = 'Reverie has no permission to read the file.');
+""",
+    ),
 )
 
 CURRENT = MIGRATIONS[-1].number

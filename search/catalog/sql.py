@@ -45,8 +45,8 @@ AESTHETIC = (
 """The aesthetic score of the media row `m` under the plan in use."""
 
 
-STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecars, sidecars_stamp"
-StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None]
+STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecars, sidecars_stamp, ctime_ns"
+StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None, int | None]
 
 
 def id_list(ids: Iterable[int]) -> str:
@@ -71,7 +71,7 @@ def paths_of(column: bytes | None) -> tuple[str, ...]:
 
 def stat_of(row: StatColumns) -> FileStat:
     """The FileStat in the columns STAT_COLUMNS."""
-    path, size, mtime_ns, inode, device, sidecars, sidecars_stamp = row
+    path, size, mtime_ns, inode, device, sidecars, sidecars_stamp, ctime_ns = row
     return FileStat(
         os.fsdecode(path),
         size,
@@ -80,6 +80,7 @@ def stat_of(row: StatColumns) -> FileStat:
         device,
         paths_of(sidecars),
         sidecars_stamp,
+        ctime_ns=ctime_ns,
     )
 
 
@@ -93,4 +94,5 @@ def stat_values(stat: FileStat) -> StatColumns:
         stat.device,
         b"\0".join(map(os.fsencode, stat.sidecars)) or None,
         stat.sidecars_stamp,
+        stat.ctime_ns,
     )

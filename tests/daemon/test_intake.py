@@ -28,7 +28,9 @@ class Bench:
         self.catalog = Catalog(folder / "library")
         self.recorded = 0
         self.passed_over = PassedOver(folder / "library")
-        self.intake = Intake(self.catalog, Watch(quiet_seconds=QUIET_SECONDS), self._count, self.passed_over)
+        self.intake = Intake(
+            self.catalog, Watch(quiet_seconds=QUIET_SECONDS), self._count, passed_over=self.passed_over
+        )
 
     def _count(self) -> None:
         self.recorded += 1
