@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Collection, Mapping
@@ -13,7 +14,8 @@ from indexer.media.formats import MEDIA_SUFFIXES, is_media, is_sidecar, sidecars
 from search.catalog import FileStat, KnownFile
 
 MANY = 100
-"""A root that is empty while more than this many files are known in it is taken for a disk that is not mounted."""
+"""An empty root in which more files than this are known is taken for a disk that is not mounted, if nobody remembers
+which folder it was."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class Scan:
     """Why the root itself cannot be read, if it cannot. Then nothing else is known."""
     empty: bool = False
     """The root has nothing in it at all."""
+    identity: tuple[int, int] | None = None
+    """Device and inode of the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Changes:
     """The root as a whole is not there (an unmounted disk): nothing was compared."""
     reason: str | None
     """Why something is protected or vanished, as one sentence for people."""
+    unsure: int = 0
+    """How many of `protected` were deleted, or are on a disk that is not mounted: nobody can tell."""
 
 
 def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
@@ -68,7 +74,9 @@ def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
     """
     scan = Scan(root, below or root)
     try:
-        scan.devices.add(os.stat(root).st_dev)
+        status = os.stat(root)
+        scan.identity = status.st_dev, status.st_ino
+        scan.devices.add(status.st_dev)
         with os.scandir(root) as entries:
             scan.empty = next(entries, None) is None
     except OSError as error:
@@ -106,13 +114,14 @@ def media_of_sidecar(path: str) -> list[str]:
     return [candidate for candidate in candidates if os.path.lexists(candidate)]
 
 
-def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
+def compare(scan: Scan, known: Mapping[str, KnownFile], remembered: tuple[int, int] | None = None) -> Changes:
     """What a scan changes in what the catalog knows at and below the same folder. Pure.
 
     "A vanished root is an unmounted disk, not a mass deletion": the root has *vanished*, and nothing is compared, if
 
     - it does not exist, is no folder or cannot be read; or
-    - it is entirely empty while more than `MANY` files are known in it.
+    - it is entirely empty and another folder than the one that held files: a bare mount point. What it was is
+      `remembered` by device and inode; if it is not, an empty root in which more than `MANY` files are known counts.
 
     Otherwise a known file that was not seen is *missing*, but *protected* if
 
@@ -124,11 +133,13 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
     """
     live = [file for file in known.values() if file.missing_since is None]
     if scan.absent is not None:
-        return _vanished(f"The folder {scan.root} cannot be read: {scan.absent}.", live)
-    if scan.empty and len(live) > MANY:
+        closed = scan.absent == os.strerror(errno.EACCES)
+        return _vanished(f"The folder {scan.root} cannot be read: {scan.absent}.", live, unsure=not closed)
+    if scan.empty and live and (len(live) > MANY if remembered is None else remembered != scan.identity):
         return _vanished(
             f"The folder {scan.root} is empty, but {len(live)} files are known in it: its disk seems not mounted.",
             live,
+            unsure=True,
         )
     changed = []
     returned = 0
@@ -142,6 +153,7 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
             if old.inode == seen.inode:
                 devices.add(old.device)
     missing, protected = [], []
+    unsure = 0
     reason = None
     for file in live:
         if file.path in scan.files:
@@ -150,15 +162,17 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
             reason = f"{obstacle} cannot be read: {scan.unreadable[obstacle]}."
         elif file.device not in devices:
             reason = f"The disk that held {os.path.dirname(file.path)} is not mounted."
+            unsure += 1
         else:
             missing.append(file.path)
             continue
         protected.append(file.path)
-    return Changes(changed, missing, returned, protected, vanished=False, reason=reason)
+    return Changes(changed, missing, returned, protected, vanished=False, reason=reason, unsure=unsure)
 
 
-def _vanished(reason: str, live: list[KnownFile]) -> Changes:
-    return Changes([], [], 0, [file.path for file in live], vanished=True, reason=reason)
+def _vanished(reason: str, live: list[KnownFile], *, unsure: bool) -> Changes:
+    protected = [file.path for file in live]
+    return Changes([], [], 0, protected, vanished=True, reason=reason, unsure=len(live) if unsure else 0)
 
 
 def _same(seen: FileStat, old: KnownFile) -> bool:

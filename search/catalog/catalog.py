@@ -14,6 +14,7 @@ from search.catalog import candidates, files, fulltext, jobs, reads, results
 from search.catalog.database import Database
 from search.catalog.inside_reader import InsideReader
 from search.catalog.plan_keeper import PlanKeeper
+from search.catalog.root_keeper import RootKeeper
 from search.catalog.rows import (
     Brief,
     Counts,
@@ -30,7 +31,7 @@ from search.catalog.rows import (
 FILE_NAME = "catalog.sqlite3"
 
 
-class Catalog(PlanKeeper, InsideReader):
+class Catalog(PlanKeeper, RootKeeper, InsideReader):
     """What was seen, what it holds, and what is still to do.
 
     Safe to use from many threads: one writes at a time, readers never wait and never see half a batch.

@@ -10,27 +10,26 @@ from dataclasses import dataclass
 from indexer.records import Kind, Stage
 from search.catalog import fulltext, jobs
 from search.catalog.rows import FileStat, KnownFile
-from search.catalog.sql import IN_IDS, STAT_COLUMNS, id_list, stat_of, stat_values, storable
+from search.catalog.sql import IN_IDS, STAT_COLUMNS, id_list, stat_of, stat_values, storable, within
 
 TWIN = "inode = ? AND device = ? AND size = ? AND mtime_ns = ? AND path != ?"
 
 
 def known(db: sqlite3.Connection, under: str) -> dict[str, KnownFile]:
     """Every path at or below a folder, tombstones included."""
-    folder = os.fsencode(under).rstrip(b"/")
-    # Below a folder lies what begins with "folder/"; "0" is the byte after "/".
+    condition, values = within([under])
+    return {file.path: file for file in select(db, condition, values)}
+
+
+def select(db: sqlite3.Connection, condition: str, values: Sequence[object]) -> list[KnownFile]:
+    """The paths that fulfil an SQL condition on their rows."""
     rows = db.execute(
-        f"SELECT {STAT_COLUMNS}, media_id, missing_since, problem_title FROM file"
-        " WHERE path = ? OR (path > ? AND path < ?)",
-        (folder, folder + b"/", folder + b"0"),
+        f"SELECT {STAT_COLUMNS}, media_id, missing_since, problem_title FROM file WHERE {condition}", values
     )
     decode = os.fsdecode
-    return {
-        (path := decode(row[0])): KnownFile(
-            path, row[1], row[2], row[3], row[4], row[5] if row[5] is None else decode(row[5]), *row[6:]
-        )
-        for row in rows
-    }
+    return [
+        KnownFile(decode(row[0]), *row[1:5], row[5] if row[5] is None else decode(row[5]), *row[6:]) for row in rows
+    ]
 
 
 def record(db: sqlite3.Connection, seen: Sequence[FileStat], now: float) -> None:
@@ -88,10 +87,19 @@ def record_missing(db: sqlite3.Connection, paths: Sequence[str], now: float) -> 
 def purge(db: sqlite3.Connection, before: float) -> list[bytes]:
     """Forget old tombstones and the media that no path holds any more; returns the content hashes of those."""
     db.execute("DELETE FROM file WHERE missing_since < ?", (before,))
+    return drop_orphans(db, "TRUE", ())
+
+
+def drop_orphans(db: sqlite3.Connection, condition: str, values: Sequence[object]) -> list[bytes]:
+    """Delete the media that fulfil an SQL condition on `m` and that no path holds any more; returns their content
+    hashes, and notes them as forgotten until their pictures are gone, too."""
     orphans = db.execute(
-        "SELECT id, content_hash FROM media m WHERE NOT EXISTS (SELECT 1 FROM file WHERE media_id = m.id)"
+        f"SELECT id, content_hash FROM media m WHERE {condition}"
+        " AND NOT EXISTS (SELECT 1 FROM file WHERE media_id = m.id)",
+        values,
     ).fetchall()
     ids = id_list(media_id for media_id, _ in orphans)
+    db.executemany("INSERT OR REPLACE INTO forgotten (media_id, content_hash) VALUES (?, ?)", orphans)
     db.execute(f"DELETE FROM fulltext WHERE rowid {IN_IDS}", (ids,))
     db.execute(f"DELETE FROM media WHERE id {IN_IDS}", (ids,))
     return [content_hash for _, content_hash in orphans]

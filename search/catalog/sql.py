@@ -49,6 +49,17 @@ STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns"
 StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None]
 
 
+def within(folders: Iterable[str]) -> tuple[str, list[bytes]]:
+    """The SQL condition that `path` is or lies below one of these, and its values."""
+    conditions, values = ["FALSE"], []
+    for folder in map(os.fsencode, folders):
+        # Below a folder lies what begins with "folder/"; "0" is the byte after "/".
+        bare = folder.rstrip(b"/")
+        conditions.append("path = ? OR (path > ? AND path < ?)")
+        values += [folder, bare + b"/", bare + b"0"]
+    return f"({' OR '.join(conditions)})", values
+
+
 def id_list(ids: Iterable[int]) -> str:
     """A list of ids as one bound value."""
     return json.dumps([int(number) for number in ids])
