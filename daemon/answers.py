@@ -18,6 +18,7 @@ from daemon.file_message import (
     transcript_message,
 )
 from daemon.model_report import models_in_use
+from daemon.roots import root_notes
 from daemon.view import BUILTIN_PLAN, View, open_view
 from indexer.pictures import Pictures
 from indexer.records import Kind, Plan
@@ -196,7 +197,7 @@ class Answers:
             "models": models_in_use(self.plan, self.paths),
             "stages": [],
             "devices": [],
-            "notes": self._missing_models(kinds),
+            "notes": [*root_notes(self.catalog), *self._missing_models(kinds)],
             "problems": self.problems(PROBLEMS_SHOWN),
             "problems_total": counts.problems,
         }

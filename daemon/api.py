@@ -22,7 +22,7 @@ from config.errors import ReverieError, ServiceError
 from daemon.answers import HIGHLIGHT_SECONDS, Answers
 from daemon.metrics import render_metrics
 from daemon.openapi import describe_api
-from search.messages import ErrorMessage, ProgressMessage, StatusMessage
+from search.messages import ErrorMessage, ForgottenMessage, ProgressMessage, StatusMessage
 from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
@@ -47,6 +47,9 @@ class Host(Protocol):
 
     def retry(self) -> int: ...
 
+    def forget(self, paths: list[str], *, dry_run: bool) -> ForgottenMessage:
+        """Drop what is known of absolute paths and all below them; a dry run only tells what that would be."""
+
     def models(self) -> ModelsMessage: ...
 
     def cost(self, profile: str) -> CostMessage: ...
@@ -62,6 +65,13 @@ class IndexRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Index these files and folders now."""
 
     paths: list[str]
+
+
+class ForgetRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Drop what is known of these absolute paths, with all below them; a dry run only tells what that would be."""
+
+    paths: list[str]
+    dry_run: bool = False
 
 
 class UseRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -149,6 +159,10 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
     async def retry(_: Request) -> Response:
         return _Json({"retried": await run_in_threadpool(host.retry)})
 
+    async def forget(request: Request) -> Response:
+        order = await _body(request, ForgetRequest)
+        return _Json(await run_in_threadpool(host.forget, order.paths, dry_run=order.dry_run))
+
     async def models(_: Request) -> Response:
         return _Json(await run_in_threadpool(host.models))
 
@@ -174,9 +188,8 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
         return _Json({"saved": await run_in_threadpool(answers.saved)})
 
     async def openapi(_: Request) -> Response:
-        return _Json(
-            describe_api({kind.__name__: kind for kind in (IndexRequest, UseRequest, TagRequest, SaveRequest)})
-        )
+        bodies = (IndexRequest, ForgetRequest, UseRequest, TagRequest, SaveRequest)
+        return _Json(describe_api({kind.__name__: kind for kind in bodies}))
 
     app = Starlette(
         routes=[
@@ -189,6 +202,7 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
             Route("/v1/problems", problems),
             Route("/v1/index", index, methods=["POST"]),
             Route("/v1/retry", retry, methods=["POST"]),
+            Route("/v1/forget", forget, methods=["POST"]),
             Route("/v1/models", models),
             Route("/v1/models/cost", cost),
             Route("/v1/models/use", use, methods=["POST"]),

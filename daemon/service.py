@@ -6,6 +6,7 @@ the worker process. systemd hears from us only while both of ours are alive.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -13,12 +14,13 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from config.errors import CatalogError, ModelError, ReverieError, ServiceError
 from config.settings import Settings
 from config.version import current_version
 from daemon.api import build_app
+from daemon.forgetting import forget
 from daemon.hints import Hint
 from daemon.indexing import Indexing
 from daemon.intake import absolute
@@ -29,7 +31,7 @@ from daemon.profiles import cancelled
 from daemon.server import Server
 from daemon.sockets import open_socket
 from daemon.watcher import Watcher
-from search.messages import ProgressMessage, ServiceMessage, StatusMessage
+from search.messages import ForgottenMessage, ProgressMessage, ServiceMessage, StatusMessage
 from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
@@ -145,7 +147,7 @@ class Service:
 
     def index(self, paths: list[str]) -> Callable[[], ProgressMessage]:
         """Look at these paths now, and tell how far they are. Raises NoSuchPath."""
-        order = _Order(tuple(absolute(paths)))
+        order = _Order(tuple(absolute(paths, self._indexing.catalog.known_in)))
         before = self._indexing.progress.pace()
         self._orders.put(order)
 
@@ -157,9 +159,19 @@ class Service:
                 raise order.error
             if report["done"] >= report["total"] or self._stopping.is_set():
                 report["state"] = "done"
+                report["notes"] = order.notes
             return report
 
         return tell
+
+    def forget(self, paths: list[str], *, dry_run: bool) -> ForgottenMessage:
+        """Drop what is known of these absolute paths. Raises NotIndexed."""
+        answers = self._indexing.answers
+        message = forget(answers.catalog, answers.authored, paths, watched=self._folders, dry_run=dry_run)
+        if not dry_run:
+            answers.index.refresh()
+            self._indexing.wake()  # it removes the pictures, once no worker has them in hand
+        return message
 
     def retry(self) -> int:
         """Try files again that were given up on."""
@@ -213,7 +225,11 @@ class Service:
     def _watch(self) -> None:
         """Look at folders: all of them at first and on a timer, parts of them when something hints at a change."""
         intake = self._indexing.intake
+        configured = [str(folder) for folder in self._settings.folders]
+        for sentence in self._indexing.configure(configured, set(self._folders).difference(configured)):
+            logger.warning("%s", sentence)
         self._watcher.start()
+        self._look_elsewhere()
         rescan_seconds = self._settings.watch.rescan_minutes * 60
         rescan_due = time.monotonic() + rescan_seconds  # the watcher asks for the first scan of each folder itself
         while not self._stopping.is_set():
@@ -221,6 +237,7 @@ class Service:
             if time.monotonic() >= rescan_due:
                 for folder in self._folders:
                     self._scan(folder)
+                self._look_elsewhere()
                 self._indexing.forget()
                 rescan_due = time.monotonic() + rescan_seconds
             wait = intake.settle()
@@ -247,20 +264,36 @@ class Service:
 
     def _scan(self, folder: str) -> None:
         self._state = f"looking at {folder}"
-        # A scan takes as long as the disk takes: to be restarted in the middle of it would help nobody.
-        self._beats["watch"] = float("inf")
         began = time.monotonic()
-        try:
+        with self._without_beats():
             changed = self._indexing.intake.scan(folder)
+        self._watcher.scanned(folder, time.monotonic() - began, changed=changed)
+
+    def _look_elsewhere(self) -> None:
+        self._state = "looking for what is known elsewhere"
+        with self._without_beats():
+            self._indexing.intake.look_elsewhere(self._folders)
+
+    @contextlib.contextmanager
+    def _without_beats(self) -> Iterator[None]:
+        """A look at folders takes as long as the disk takes: to be restarted in the middle of it would help nobody."""
+        self._beats["watch"] = float("inf")
+        try:
+            yield
         finally:
             self._beat("watch")
             self._state = "idle"
-        self._watcher.scanned(folder, time.monotonic() - began, changed=changed)
 
     def _carry_out(self, order: _Order) -> None:
         try:
             for path in order.paths:
-                self._scan(path)
+                if os.path.lexists(path):
+                    if os.path.isdir(path):
+                        self._indexing.catalog.ask_root(path)
+                    self._scan(path)
+                else:
+                    order.notes.append(self._indexing.intake.seek(path))
+            self._look_elsewhere()
         except ReverieError as error:
             order.error = error
         order.scanned.set()
@@ -344,3 +377,4 @@ class _Order:
         self.paths = paths
         self.scanned = threading.Event()
         self.error: ReverieError | None = None
+        self.notes: list[str] = []
