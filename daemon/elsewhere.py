@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from search.catalog import Catalog, KnownFile, Root
+from search.catalog.roots import root_above
 
 
 @dataclass(slots=True)
@@ -72,8 +73,11 @@ def look_elsewhere(catalog: Catalog, scanned: Sequence[str]) -> int:
     """
     roots = {root.path: root for root in catalog.roots() if root.origin != "dropped"}
     groups: defaultdict[str | None, list[KnownFile]] = defaultdict(list)
-    for folder, inside in _by_folder(catalog.known_outside(scanned)).items():
-        groups[_root_above(folder, roots)] += inside
+    skipped = frozenset(scanned)
+    live = (file for file in catalog.known_files("/").values() if file.missing_since is None)
+    for folder, inside in _by_folder(live).items():
+        if root_above(folder, skipped) is None:
+            groups[root_above(folder, roots)] += inside
     hidden = 0
     for path, files in groups.items():
         verdict = judge(files)
@@ -93,16 +97,6 @@ def _by_folder(files: Iterable[KnownFile]) -> dict[str, list[KnownFile]]:
     for file in files:
         folders[os.path.dirname(file.path)].append(file)
     return folders
-
-
-def _root_above(folder: str, roots: Mapping[str, Root]) -> str | None:
-    """The closest root at or above a folder."""
-    while folder not in roots:
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
-    return folder
 
 
 def _may_be_away(root: Root) -> bool:

@@ -33,7 +33,7 @@ def forget(
         NotIndexed: nothing is known of one of the paths. Then nothing is dropped.
     """
     for path in paths:
-        if not _is_known(catalog, path):
+        if not catalog.known_in(path):
             raise NotIndexed(f"Nothing is known of {path}.", "Check the name; `reverie show FILE` tells what is known.")
     done = catalog.forgettable(paths) if dry_run else catalog.forget(paths)
     made_by_hand = authored.contents()
@@ -57,13 +57,6 @@ def remove_pictures(catalog: Catalog, pictures: Pictures, noted: Path, in_hand: 
             pictures.forget(digest.hex())
             notes.forget(noted, digest.hex())
     catalog.pictures_removed(removable)
-
-
-def _is_known(catalog: Catalog, path: str) -> bool:
-    try:
-        return catalog.known_in(path) > 0 or any(root.path == path for root in catalog.roots())
-    except UnicodeEncodeError:
-        return False  # no file can have this name
 
 
 def _is_watched(path: str, watched: Collection[str]) -> bool:

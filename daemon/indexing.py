@@ -197,7 +197,7 @@ class Indexing:
         self._forget_notes()
 
     def _remove_pictures(self) -> None:
-        """Those of contents that were forgotten. A worker that has one in hand may still make some: it is waited for."""
+        """Those of forgotten contents. A worker that has one in hand may still make some, and is waited for."""
         forgetting.remove_pictures(self.catalog, self._pictures, self._notes, self._scheduler.media_in_hand)
 
     def _forget_notes(self) -> None:

@@ -119,7 +119,8 @@ class Intake:
             self._catalog.record_missing(verdict.gone)
         self._catalog.note_root(path, identity=None, unsure=len(verdict.unsure))
         if verdict.unsure:
-            return " ".join(question(path, len(verdict.unsure)).values())
+            asked = question(path, len(verdict.unsure))
+            return f"{asked['title']} {asked['remedy']}"
         return gone_sentence(path, len(verdict.gone) or len(known), self._forget_days)
 
     def look_elsewhere(self, folders: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ def select(db: sqlite3.Connection, condition: str, values: Sequence[object]) -> 
     )
     decode = os.fsdecode
     return [
-        KnownFile(decode(row[0]), *row[1:5], row[5] if row[5] is None else decode(row[5]), *row[6:]) for row in rows
+        KnownFile(decode(row[0]), row[1], row[2], row[3], row[4], row[5] and decode(row[5]), *row[6:]) for row in rows
     ]
 
 

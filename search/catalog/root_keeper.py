@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from search.catalog import roots
+from search.catalog import files, roots
 from search.catalog.database import Database
 from search.catalog.rows import Forgettable, KnownFile, Root
 
@@ -38,13 +38,14 @@ class RootKeeper:
 
     def drop_root(self, path: str) -> int:
         """Hide what is known in a root and in no other, as if it were gone. Returns how many paths."""
-        hidden = 0
-        while True:
+        with self._database.read() as db:
+            paths = roots.only_in(db, path)
+        for start in range(0, len(paths), AT_ONCE):
             with self._database.write() as db:
-                count = roots.hide(db, path, AT_ONCE, self._clock())
-            if not count:
-                return hidden
-            hidden += count
+                files.record_missing(db, paths[start : start + AT_ONCE], self._clock())
+        with self._database.write() as db:
+            roots.drop(db, path)
+        return len(paths)
 
     def note_root(self, path: str, *, identity: tuple[int, int] | None, unsure: int) -> None:
         """Remember device and inode of a root (None: as before), and how many of its files are not there and kept.
@@ -59,13 +60,11 @@ class RootKeeper:
 
     def known_in(self, path: str) -> int:
         """How many paths are known at or below one, tombstones included."""
-        with self._database.read() as db:
-            return roots.known_in(db, path)
-
-    def known_outside(self, folders: Sequence[str]) -> list[KnownFile]:
-        """The live paths at or below none of these folders."""
-        with self._database.read() as db:
-            return roots.outside(db, folders)
+        try:
+            with self._database.read() as db:
+                return roots.known_in(db, path)
+        except UnicodeEncodeError:
+            return 0  # no file can have this name
 
     def media_of(self, paths: Sequence[str]) -> set[int]:
         """The media that these paths hold, as far as that is known."""
@@ -87,15 +86,15 @@ class RootKeeper:
 
         Their pictures stay on the disk until whoever removes them says so (`pictures_removed`).
         """
-        files = 0
+        count = 0
         contents: list[bytes] = []
         kept: set[bytes] = set()
         while True:
             with self._database.write() as db:
-                count, dropped, staying = roots.forget(db, paths, AT_ONCE)
-            if not count:
-                return Forgettable(files, tuple(contents), len(kept))
-            files += count
+                done, dropped, staying = roots.forget(db, paths, AT_ONCE)
+            if not done:
+                return Forgettable(count, tuple(contents), len(kept))
+            count += done
             contents += dropped
             kept = kept.union(staying).difference(dropped)
 

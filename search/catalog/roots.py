@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 
 from search.catalog import files, fulltext
 from search.catalog.rows import Forgettable, KnownFile, Root
@@ -40,20 +40,17 @@ def ask(db: sqlite3.Connection, path: str) -> None:
         )
 
 
-def hide(db: sqlite3.Connection, path: str, limit: int, now: float) -> int:
-    """Hide some of the paths that only the root `path` holds; the root is dropped when none are left."""
-    others = [root.path for root in read(db) if root.origin != "dropped" and root.path != path]
-    inside, values = within([path])
-    other, others_values = within(others)
-    rows = db.execute(
-        f"SELECT path FROM file WHERE missing_since IS NULL AND {inside} AND NOT {other} LIMIT ?",
-        (*values, *others_values, limit),
-    )
-    paths = [os.fsdecode(one) for (one,) in rows]
-    files.record_missing(db, paths, now)
-    if not paths:
-        db.execute("UPDATE root SET origin = 'dropped', unsure = 0 WHERE path = ?", (os.fsencode(path),))
-    return len(paths)
+def only_in(db: sqlite3.Connection, path: str) -> list[str]:
+    """The live paths that the root `path` holds and no other root."""
+    others = {root.path for root in read(db) if root.origin != "dropped" and root.path != path}
+    condition, values = within([path])
+    rows = db.execute(f"SELECT path FROM file WHERE missing_since IS NULL AND {condition}", values)
+    return [one for one in (os.fsdecode(row[0]) for row in rows) if root_above(one, others) is None]
+
+
+def drop(db: sqlite3.Connection, path: str) -> None:
+    """A root is not one of the settings any more."""
+    db.execute("UPDATE root SET origin = 'dropped', unsure = 0 WHERE path = ?", (os.fsencode(path),))
 
 
 def note(db: sqlite3.Connection, path: str, identity: tuple[int, int] | None, unsure: int) -> None:
@@ -79,12 +76,6 @@ def known_in(db: sqlite3.Connection, path: str) -> int:
     return int(db.execute(f"SELECT count(*) FROM file WHERE {condition}", values).fetchone()[0])
 
 
-def outside(db: sqlite3.Connection, folders: Sequence[str]) -> list[KnownFile]:
-    """The live paths at or below none of these folders."""
-    condition, values = within(folders)
-    return files.select(db, f"missing_since IS NULL AND NOT {condition}", values)
-
-
 def copies(db: sqlite3.Connection, media_ids: Collection[int]) -> list[KnownFile]:
     """The live paths of those of these media that have several."""
     condition = (
@@ -103,14 +94,16 @@ def media_of(db: sqlite3.Connection, paths: Sequence[str]) -> set[int]:
 def forgettable(db: sqlite3.Connection, paths: Sequence[str]) -> Forgettable:
     """What forgetting these paths, with all below them, would drop."""
     condition, values = within(paths)
-    [count] = db.execute(f"SELECT count(*) FROM file WHERE {condition}", values).fetchone()
-    media = db.execute(
-        f"SELECT content_hash, EXISTS (SELECT 1 FROM file WHERE media_id = m.id AND NOT {condition}) FROM media m"
-        f" WHERE id IN (SELECT media_id FROM file WHERE {condition})",
-        (*values, *values),
-    ).fetchall()
-    alone = tuple(content_hash for content_hash, shared in media if not shared)
-    return Forgettable(count, alone, len(media) - len(alone))
+    rows = dict(db.execute(f"SELECT id, media_id FROM file WHERE {condition}", values).fetchall())
+    media = id_list({media_id for media_id in rows.values() if media_id is not None})
+    held = {
+        media_id
+        for media_id, number in db.execute(f"SELECT media_id, id FROM file WHERE media_id {IN_IDS}", (media,))
+        if number not in rows
+    }
+    contents = db.execute(f"SELECT id, content_hash FROM media WHERE id {IN_IDS}", (media,)).fetchall()
+    alone = tuple(content_hash for media_id, content_hash in contents if media_id not in held)
+    return Forgettable(len(rows), alone, len(held))
 
 
 def forget(db: sqlite3.Connection, paths: Sequence[str], limit: int) -> tuple[int, list[bytes], set[bytes]]:
@@ -126,6 +119,16 @@ def forget(db: sqlite3.Connection, paths: Sequence[str], limit: int) -> tuple[in
         db.execute(f"DELETE FROM root WHERE origin != 'settings' AND {condition}", values)
         db.execute(f"UPDATE root SET unsure = 0 WHERE {condition}", values)
     return len(rows), dropped, {content_hash for (content_hash,) in kept}
+
+
+def root_above(path: str, roots: Container[str]) -> str | None:
+    """The closest root at or above a path."""
+    while path not in roots:
+        above = os.path.dirname(path)
+        if above == path:
+            return None
+        path = above
+    return path
 
 
 def holds(folder: str, path: str) -> bool:

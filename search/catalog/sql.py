@@ -51,13 +51,15 @@ StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | No
 
 def within(folders: Iterable[str]) -> tuple[str, list[bytes]]:
     """The SQL condition that `path` is or lies below one of these, and its values."""
-    conditions, values = ["FALSE"], []
+    ranges: list[bytes] = []
     for folder in map(os.fsencode, folders):
         # Below a folder lies what begins with "folder/"; "0" is the byte after "/".
         bare = folder.rstrip(b"/")
-        conditions.append("path = ? OR (path > ? AND path < ?)")
-        values += [folder, bare + b"/", bare + b"0"]
-    return f"({' OR '.join(conditions)})", values
+        ranges += [folder, bare + b"/", bare + b"0"]
+    conditions = ["path = ? OR (path > ? AND path < ?)"] * (len(ranges) // 3) or ["FALSE"]
+    while len(conditions) > 1:  # in pairs: a long chain is deeper than SQLite takes
+        conditions = [f"({' OR '.join(conditions[at : at + 2])})" for at in range(0, len(conditions), 2)]
+    return f"({conditions[0]})", ranges
 
 
 def id_list(ids: Iterable[int]) -> str:
