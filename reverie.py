@@ -42,6 +42,7 @@ COMMANDS = {
     "bench": "daemon.bench",
     "run": "daemon.commands",
     "retry": "daemon.commands",
+    "forget": "daemon.forget_command",
     "doctor": "daemon.commands",
     "service": "daemon.commands",
     "models": "daemon.models_command",

@@ -20,6 +20,7 @@ from daemon.file_message import (
 )
 from daemon.model_report import models_in_use
 from daemon.passed_over import PassedOver
+from daemon.roots import root_notes
 from daemon.view import BUILTIN_PLAN, View, open_view
 from indexer.pictures import Pictures
 from indexer.records import Kind, Plan
@@ -202,7 +203,7 @@ class Answers:
             "models": models_in_use(self.plan, self.paths),
             "stages": [],
             "devices": [],
-            "notes": self._unwritable() + self._missing_models(kinds),
+            "notes": [*self._unwritable(), *root_notes(self.catalog), *self._missing_models(kinds)],
             "problems": self.problems(PROBLEMS_SHOWN),
             "problems_total": counts.problems,
         }

@@ -25,7 +25,7 @@ from config.settings import Settings
 from daemon.answers import HIGHLIGHT_SECONDS, Answers
 from daemon.metrics import render_metrics
 from daemon.openapi import describe_api
-from search.messages import MAX_RESULTS, ErrorMessage, ProgressMessage, StatusMessage
+from search.messages import MAX_RESULTS, ErrorMessage, ForgottenMessage, ProgressMessage, StatusMessage
 from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,9 @@ class Host(Protocol):
 
     def retry(self) -> int: ...
 
+    def forget(self, paths: list[str], *, dry_run: bool) -> ForgottenMessage:
+        """Drop what is known of absolute paths and all below them; a dry run only tells what that would be."""
+
     def models(self) -> ModelsMessage: ...
 
     def cost(self, profile: str) -> CostMessage: ...
@@ -64,6 +67,13 @@ class IndexRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Index these files and folders now."""
 
     paths: list[str]
+
+
+class ForgetRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Drop what is known of these absolute paths, with all below them; a dry run only tells what that would be."""
+
+    paths: list[str]
+    dry_run: bool = False
 
 
 class UseRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -150,6 +160,10 @@ def build_app(answers: Answers, host: Host, settings: Callable[[], Settings]) ->
     async def retry(_: Request) -> Response:
         return _Json({"retried": await run_in_threadpool(host.retry)})
 
+    async def forget(request: Request) -> Response:
+        order = await _body(request, ForgetRequest)
+        return _Json(await run_in_threadpool(host.forget, order.paths, dry_run=order.dry_run))
+
     async def models(_: Request) -> Response:
         return _Json(await run_in_threadpool(host.models))
 
@@ -175,9 +189,8 @@ def build_app(answers: Answers, host: Host, settings: Callable[[], Settings]) ->
         return _Json({"saved": await run_in_threadpool(answers.saved)})
 
     async def openapi(_: Request) -> Response:
-        return _Json(
-            describe_api({kind.__name__: kind for kind in (IndexRequest, UseRequest, TagRequest, SaveRequest)})
-        )
+        bodies = (IndexRequest, ForgetRequest, UseRequest, TagRequest, SaveRequest)
+        return _Json(describe_api({kind.__name__: kind for kind in bodies}))
 
     app = Starlette(
         routes=[
@@ -190,6 +203,7 @@ def build_app(answers: Answers, host: Host, settings: Callable[[], Settings]) ->
             Route("/v1/problems", problems),
             Route("/v1/index", index, methods=["POST"]),
             Route("/v1/retry", retry, methods=["POST"]),
+            Route("/v1/forget", forget, methods=["POST"]),
             Route("/v1/models", models),
             Route("/v1/models/cost", cost),
             Route("/v1/models/use", use, methods=["POST"]),

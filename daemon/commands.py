@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 import time
@@ -90,7 +91,8 @@ def run(
 def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
     from daemon.intake import NoSuchPath, absolute  # noqa: PLC0415 - these commands alone need the indexing half
 
-    paths = absolute(args.paths or settings.folders)
+    # Whoever indexes knows the library, and refuses what is neither there nor known.
+    paths = absolute(args.paths or settings.folders, known=lambda _: 1)
     if not paths:
         raise NoSuchPath("There is nothing to index.", "Name folders: `reverie index ~/Pictures`.")
     began = time.monotonic()
@@ -115,22 +117,33 @@ def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
 def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths: Sequence[str], began: float) -> int:
     """Index in this process, as the only writer of the library."""
     from daemon.indexing import Indexing  # noqa: PLC0415
+    from daemon.intake import absolute  # noqa: PLC0415
     from daemon.lock import LibraryLock  # noqa: PLC0415
     from daemon.progress_bar import ProgressBar  # noqa: PLC0415
     from daemon.setup import employ_cluster  # noqa: PLC0415
 
     _log_to_stderr(logging.WARNING, {})
+    if not settings.paths.catalog.exists():
+        absolute(paths)  # before a library is made for nothing
     with LibraryLock(settings.paths.lock):
         indexing = Indexing(settings, workforce=None if args.ray is None else employ_cluster(settings, args.ray))
         try:
+            absolute(paths, indexing.catalog.known_in)
+            told = [] if args.paths else indexing.configure(paths)
             with interruptible() as interrupted, ProgressBar() as bar:
                 for path in paths:
                     bar.show({**indexing.report("scanning"), "folder": path})
-                    indexing.intake.scan(path)
+                    if os.path.isdir(path):
+                        indexing.catalog.ask_root(path)
+                    if os.path.lexists(path):
+                        indexing.intake.scan(path)
+                    else:
+                        told.append(indexing.intake.seek(path))
                 for note in indexing.rereading():
                     sys.stderr.write(f"{note['title']}\n")
                 indexing.run(bar.show, interrupted)
-            last = indexing.report("done")
+                indexing.intake.look_elsewhere(paths)
+            last: ProgressMessage = {**indexing.report("done"), "notes": told}
         finally:
             indexing.close()
     if interrupted():
@@ -158,6 +171,7 @@ def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage, bega
     if args.json:
         out.write(json.dumps({**last, "seconds": round(seconds, 2)}) + "\n")
         return DONE
+    out.writelines(f"{note}\n" for note in last.get("notes", ()))
     if done:
         files = f"{done:,} file{'s' * (done != 1)}"
         out.write(f"{files} indexed in {duration(seconds)} ({done / seconds:.1f} files/s).")

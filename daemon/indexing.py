@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 
 from config.errors import CatalogError, StageBroken
 from config.settings import Settings
+from daemon import forgetting, roots
 from daemon.answers import Answers
 from daemon.identify import Identifier
 from daemon.intake import Intake
@@ -101,7 +102,7 @@ class Indexing:
         )
         self._pictures = Pictures(paths.thumbnails)
         self._notes = paths.notes
-        self._forget_seconds = settings.watch.forget_after_days * 86400
+        self._forget_days = settings.watch.forget_after_days
         self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
         self._plugin_notes: list[NoteMessage] = [
             {"title": f'The plug-in "{problem.name}" is left out: {problem.reason}.', "remedy": MEND_PLUGIN}
@@ -120,6 +121,7 @@ class Indexing:
         if self._new_settings:
             self._employ_anew(self._new_settings.pop())
         self._prepare()
+        self._remove_pictures()
         identifying = self._identifier.step()
         try:
             moved = self._scheduler.step(WAIT_SECONDS if self.workers.in_flight else 0.0)
@@ -222,11 +224,23 @@ class Indexing:
             "long_left": long,
         }
 
+    def configure(self, folders: Collection[str], named: Collection[str] = ()) -> list[str]:
+        """Follow the folders of the settings, and those that a command named besides. Returns a sentence for each that
+        was taken out of the settings."""
+        for path in named:
+            if os.path.isdir(path):
+                self.catalog.ask_root(path)
+        return roots.configure(self.catalog, folders, self._forget_days)
+
     def forget(self) -> None:
         """Drop what is known about files that have been missing for longer than the settings say."""
-        for digest in self.catalog.purge_missing(time.time() - self._forget_seconds):
-            self._pictures.forget(digest.hex())
+        self.catalog.purge_missing(time.time() - self._forget_days * 86400)
+        self.catalog.drop_empty_roots()
         self._forget_notes()
+
+    def _remove_pictures(self) -> None:
+        """Those of forgotten contents. A worker that has one in hand may still make some, and is waited for."""
+        forgetting.remove_pictures(self.catalog, self._pictures, self._notes, self._scheduler.media_in_hand)
 
     def _forget_notes(self) -> None:
         """Drop the notes on long files that nothing more is to be done for: they are gone, or a change of profile that
@@ -333,6 +347,7 @@ class Indexing:
         authored = self.answers.authored
         if any(authored.tags_of(digest.hex()) for digest in digests):
             authored.mirror_into(self.catalog)
+        self.intake.drop_dead_copies(self.catalog.media_with_hashes(digests).values())
 
 
 def _rereading(stage: str, count: int) -> str:

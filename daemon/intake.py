@@ -10,17 +10,19 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 from config.errors import CatalogError, ReverieError
 from config.schema import Watch
+from daemon.elsewhere import judge, look_elsewhere
 from daemon.glance import Glance, head_of
 from daemon.hints import Hint
 from daemon.identify import note_odd_name
 from daemon.ignore import IgnoreRules
 from daemon.mounts import Mount, by_device, read_mounts
 from daemon.passed_over import PassedOver
+from daemon.roots import gone_sentence, question, remembered
 from daemon.scan import Scan, Sidecars, compare, look, scan_root
 from daemon.settle import HELD_SECONDS, SettleTracker
 from daemon.writers import Writers
@@ -45,7 +47,6 @@ class Intake:
         watch: the settings of watching.
         recorded: called when the catalog has learned something.
         passed_over: where it is noted what scans passed over, if anybody wants to know.
-        outgrown: called with the content hashes (32 bytes) of recordings that were forgotten because they went on.
         mounts: what is mounted.
     """
 
@@ -56,13 +57,13 @@ class Intake:
         recorded: Callable[[], None],
         *,
         passed_over: PassedOver | None = None,
-        outgrown: Callable[[Sequence[bytes]], None] = lambda _: None,
         mounts: Callable[[], Sequence[Mount]] = read_mounts,
     ) -> None:
         self.rules = IgnoreRules(watch.ignore, watch.markers)
         self._watch = watch
         self._catalog = catalog
         self._quiet_seconds = watch.quiet_seconds
+        self._forget_days = watch.forget_after_days
         self._read_mounts = mounts
         self._mounts = by_device(mounts())
         self._writers = Writers(time.monotonic)
@@ -70,7 +71,6 @@ class Intake:
         self._recorded = recorded
         self._passed_over = passed_over
         self._glance = Glance()
-        self._outgrown = outgrown
         self._written: set[str] = set()
         self._lock = threading.RLock()
         self._moving = threading.Lock()
@@ -121,11 +121,13 @@ class Intake:
             return True
         known = self._catalog.known_files(below or path)
         scan = scan_root(path, self.rules, below, mounts=self._mounts, glance=self._glance, known=known)
-        changes = compare(scan, known)
+        changes = compare(scan, known, remembered(self._catalog.roots(), scan))
         if below is None:
             if scan.absent is None and self._passed_over is not None:
                 self._passed_over.note(path, scan.passed_over)
             self._note_obstacle(path, changes.reason or _unreadable(scan))
+            identity = scan.identity if scan.files else None
+            self._catalog.note_root(path, identity=identity, unsure=changes.unsure)
         with self._lock:
             for missing in changes.missing:
                 self._tracker.observe(missing, None)
@@ -145,6 +147,34 @@ class Intake:
         if changes.changed or changes.missing:
             logger.info("%s: %d new or changed, %d gone", path, len(changes.changed), len(changes.missing))
         return bool(changes.changed or changes.missing)
+
+    def seek(self, path: str) -> str:
+        """A path was named that is not there: hide what was known at and below it, if that is gone for good.
+
+        Returns what was done, as a sentence. Raises NoSuchPath where nothing was known.
+        """
+        known = list(self._catalog.known_files(path).values())
+        if not known:
+            raise NoSuchPath(f"There is no file or folder {path}.", "Check the name.")
+        verdict = judge(file for file in known if file.missing_since is None)
+        with self._lock:
+            for missing in verdict.gone:
+                self._tracker.observe(missing, None)
+            self._catalog.record_missing(verdict.gone)
+        self._catalog.note_root(path, identity=None, unsure=len(verdict.unsure))
+        if verdict.unsure:
+            asked = question(path, len(verdict.unsure))
+            return f"{asked['title']} {asked['remedy']}"
+        return gone_sentence(path, len(verdict.gone) or len(known), self._forget_days)
+
+    def look_elsewhere(self, folders: Sequence[str]) -> None:
+        """Hide what is gone of all that is known outside these folders, which have scans of their own."""
+        if hidden := look_elsewhere(self._catalog, folders):
+            logger.info("%d files elsewhere are gone", hidden)
+
+    def drop_dead_copies(self, media_ids: Collection[int]) -> None:
+        """Hide the paths of these media that are gone, where another path holds the same content: it was moved."""
+        self._catalog.record_missing(judge(self._catalog.copies(media_ids)).gone)
 
     def follow(self, hints: Sequence[Hint]) -> None:
         """Look where watchers say that something happened in a file or folder. `settle` records what came of it."""
@@ -274,12 +304,11 @@ class Intake:
     def _record(self, stats: list[FileStat]) -> None:
         if not stats:
             return
-        outgrown = self._catalog.record_files(stats, written=self._written)
+        self._catalog.record_files(stats, written=self._written)
         self._written.difference_update(stat.path for stat in stats)
-        if outgrown:
-            self._outgrown(outgrown)
         for stat in stats:
             note_odd_name(self._catalog, stat.path)
+        self.drop_dead_copies(self._catalog.media_of([stat.path for stat in stats]))
         self._recorded()
 
     def _note_obstacle(self, root: str, reason: str | None) -> None:
@@ -290,16 +319,16 @@ class Intake:
             logger.warning("%s", reason)
 
 
-def absolute(paths: Iterable[str | Path]) -> list[str]:
+def absolute(paths: Iterable[str | Path], known: Callable[[str], int] = lambda _: 0) -> list[str]:
     """Absolute forms of paths to index, duplicates dropped.
 
     Raises:
-        NoSuchPath: one of them does not exist.
+        NoSuchPath: one of them does not exist, and is not `known` either.
     """
     found: dict[str, None] = {}
     for path in paths:
         whole = os.path.abspath(os.path.expanduser(path))
-        if not os.path.lexists(whole):
+        if not os.path.lexists(whole) and not known(whole):
             raise NoSuchPath(f"There is no file or folder {whole}.", "Check the name.")
         found[whole] = None
     return list(found)

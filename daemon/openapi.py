@@ -63,6 +63,13 @@ OPERATIONS = (
         content="application/x-ndjson",
     ),
     _Operation("post", "/v1/retry", "Try files again that were given up on.", "Retried"),
+    _Operation(
+        "post",
+        "/v1/forget",
+        "Drop what is known of files and folders. The files are left alone, and so is what people made by hand.",
+        "ForgottenMessage",
+        body="ForgetRequest",
+    ),
     _Operation("get", "/v1/models", "Profiles and models: known, installed, in use, being built.", "ModelsMessage"),
     _Operation(
         "get",
@@ -111,6 +118,7 @@ _MESSAGES = (
     messages.StatusMessage,
     messages.ProblemMessage,
     messages.ProgressMessage,
+    messages.ForgottenMessage,
     model_messages.ModelsMessage,
     model_messages.CostMessage,
     messages.ErrorMessage,

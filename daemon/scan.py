@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -20,7 +21,8 @@ from indexer.media.proxies import original_of
 from search.catalog import FileStat, KnownFile
 
 MANY = 100
-"""A root that is empty while more than this many files are known in it is taken for a disk that is not mounted."""
+"""An empty root in which more files than this are known is taken for a disk that is not mounted, if nobody remembers
+which folder it was."""
 
 NO_MOUNTS: Mapping[int, Mount] = MappingProxyType({})
 
@@ -45,6 +47,8 @@ class Scan:
     """The root has nothing in it at all."""
     passed_over: Counter[str] = field(default_factory=Counter)
     """How many files the rules let in and nothing is known of, by suffix; what goes with media files is not counted."""
+    identity: tuple[int, int] | None = None
+    """Device and inode of the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Changes:
     """The root as a whole is not there (an unmounted disk): nothing was compared."""
     reason: str | None
     """Why something is protected or vanished, as one sentence for people."""
+    unsure: int = 0
+    """How many of `protected` were deleted, or are on a disk that is not mounted: nobody can tell."""
 
 
 def scan_root(
@@ -93,7 +99,9 @@ def scan_root(
     glance = glance or Glance()
     scan = Scan(root, below or root)
     try:
-        scan.devices.add(os.stat(root).st_dev)
+        status = os.stat(root)
+        scan.identity = status.st_dev, status.st_ino
+        scan.devices.add(status.st_dev)
         with os.scandir(root) as entries:
             scan.empty = next(entries, None) is None
     except OSError as error:
@@ -158,13 +166,14 @@ def look(path: str, sidecars: Sidecars | None = None, mounts: Mapping[int, Mount
     return _described(path, status, mounts, *(sidecars or Sidecars()).of(path))
 
 
-def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
+def compare(scan: Scan, known: Mapping[str, KnownFile], remembered: tuple[int, int] | None = None) -> Changes:
     """What a scan changes in what the catalog knows at and below the same folder. Pure.
 
     "A vanished root is an unmounted disk, not a mass deletion": the root has *vanished*, and nothing is compared, if
 
     - it does not exist, is no folder or cannot be read; or
-    - it is entirely empty while more than `MANY` files are known in it.
+    - it is entirely empty and another folder than the one that held files: a bare mount point. What it was is
+      `remembered` by device and inode; if it is not, an empty root in which more than `MANY` files are known counts.
 
     Otherwise a known file that was not seen is *missing*, but *protected* if
 
@@ -176,11 +185,13 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
     """
     live = [file for file in known.values() if file.missing_since is None]
     if scan.absent is not None:
-        return _vanished(f"The folder {scan.root} cannot be read: {scan.absent}.", live)
-    if scan.empty and len(live) > MANY:
+        closed = scan.absent == os.strerror(errno.EACCES)
+        return _vanished(f"The folder {scan.root} cannot be read: {scan.absent}.", live, unsure=not closed)
+    if scan.empty and live and (len(live) > MANY if remembered is None else remembered != scan.identity):
         return _vanished(
             f"The folder {scan.root} is empty, but {len(live)} files are known in it: its disk seems not mounted.",
             live,
+            unsure=True,
         )
     changed = []
     noted = []
@@ -197,6 +208,7 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
             if old.inode == seen.inode and (seen.inode or seen.continues(old)):
                 devices.add(old.device)
     missing, protected = [], []
+    unsure = 0
     reason = None
     for file in live:
         if file.path in scan.files:
@@ -205,15 +217,17 @@ def compare(scan: Scan, known: Mapping[str, KnownFile]) -> Changes:
             reason = f"{obstacle} cannot be read: {scan.unreadable[obstacle]}."
         elif file.device not in devices:
             reason = f"The disk that held {os.path.dirname(file.path)} is not mounted."
+            unsure += 1
         else:
             missing.append(file.path)
             continue
         protected.append(file.path)
-    return Changes(changed, noted, missing, returned, protected, vanished=False, reason=reason)
+    return Changes(changed, noted, missing, returned, protected, vanished=False, reason=reason, unsure=unsure)
 
 
-def _vanished(reason: str, live: list[KnownFile]) -> Changes:
-    return Changes([], [], [], 0, [file.path for file in live], vanished=True, reason=reason)
+def _vanished(reason: str, live: list[KnownFile], *, unsure: bool) -> Changes:
+    protected = [file.path for file in live]
+    return Changes([], [], [], 0, protected, vanished=True, reason=reason, unsure=len(live) if unsure else 0)
 
 
 def _same(seen: FileStat, old: KnownFile) -> bool:

@@ -137,6 +137,11 @@ class Scheduler:
         return len(self._working) + len(self._suspects)
 
     @property
+    def media_in_hand(self) -> set[int]:
+        """Which they are."""
+        return {*self._working, *(work.media_id for work in self._suspects)}
+
+    @property
     def long_in_hand(self) -> int:
         """How many of them are videos or sounds. From any thread."""
         return sum(map(_is_long, [*self._working.values(), *self._suspects]))

@@ -14,11 +14,12 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from config.disk import remedy_for
 from config.errors import CatalogError, ModelError, ReverieError, ServiceError
 from daemon.api import build_app
+from daemon.forgetting import forget
 from daemon.hints import Hint
 from daemon.indexing import Indexing
 from daemon.intake import absolute
@@ -31,7 +32,7 @@ from daemon.server import Server
 from daemon.service_message import describe, one_line
 from daemon.sockets import open_socket
 from daemon.watcher import Watcher
-from search.messages import ProgressMessage, ServiceMessage, StatusMessage
+from search.messages import ForgottenMessage, ProgressMessage, ServiceMessage, StatusMessage
 from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Service:
         self._beats: dict[str, float] = {}
         self._state = "starting"
         self._troubles: dict[str, ReverieError] = {}
+        self._configured: list[str] | None = None
 
     def run(self) -> None:
         """Serve until stopped.
@@ -146,7 +148,7 @@ class Service:
 
     def index(self, paths: list[str]) -> Callable[[], ProgressMessage]:
         """Look at these paths now, and tell how far they are. Raises NoSuchPath."""
-        order = _Order(tuple(absolute(paths)))
+        order = _Order(tuple(absolute(paths, self._indexing.catalog.known_in)))
         before = self._indexing.progress.pace()
         self._orders.put(order)
 
@@ -158,11 +160,21 @@ class Service:
                 raise order.error
             if report["done"] >= report["total"] or self._stopping.is_set():
                 report["state"] = "done"
+                report["notes"] = order.notes
             elif (trouble := next(iter(self._troubles.copy().values()), None)) is not None:
                 raise ServiceError(trouble.title, f"{trouble.remedy} Then the service goes on by itself.".lstrip())
             return report
 
         return tell
+
+    def forget(self, paths: list[str], *, dry_run: bool) -> ForgottenMessage:
+        """Drop what is known of these absolute paths. Raises NotIndexed."""
+        answers = self._indexing.answers
+        message = forget(answers.catalog, answers.authored, paths, watched=self._folders, dry_run=dry_run)
+        if not dry_run:
+            answers.index.refresh()
+            self._indexing.wake()  # it removes the pictures, once no worker has them in hand
+        return message
 
     def retry(self) -> int:
         """Try files again that were given up on."""
@@ -248,13 +260,29 @@ class Service:
         Raises CatalogError, OSError; then everything is to be looked at later.
         """
         intake, folders = self._indexing.intake, self._folders
+        configured = self._configure()
         wanted = [hint.root for hint in hints if hint.kind == "rescan" and hint.root in folders]
         for folder in folders if everything else dict.fromkeys(wanted):
             self._scan(folder)
+        if everything or configured:
+            self._look_elsewhere()
         if everything:
             self._indexing.forget()
         intake.follow([hint for hint in hints if hint.kind != "rescan" and hint.root in folders])
         return intake.settle()
+
+    def _configure(self) -> bool:
+        """Have the catalog follow the folders of the settings. True if they are others than before.
+
+        Raises CatalogError.
+        """
+        configured = [str(folder) for folder in self._reloader.settings.folders]
+        if configured == self._configured:
+            return False
+        for sentence in self._indexing.configure(configured, set(self._folders).difference(configured)):
+            logger.warning("%s", sentence)
+        self._configured = configured
+        return True
 
     def _await_orders(self, timeout: float) -> list[Hint | _Order | None]:
         """Everything that waits, once there is something or the time is over. Floods of hints come in one piece."""
@@ -268,22 +296,38 @@ class Service:
 
     def _scan(self, folder: str) -> None:
         self._state = f"looking at {folder}"
-        # A scan takes as long as the disk takes: to be restarted in the middle of it would help nobody.
-        self._beats["watch"] = float("inf")
         began = time.monotonic()
-        try:
+        with self._without_beats():
             changed = self._indexing.intake.scan(folder)
+        self._watcher.scanned(folder, time.monotonic() - began, changed=changed)
+
+    def _look_elsewhere(self) -> None:
+        self._state = "looking for what is known elsewhere"
+        with self._without_beats():
+            self._indexing.intake.look_elsewhere(self._folders)
+
+    @contextlib.contextmanager
+    def _without_beats(self) -> Iterator[None]:
+        """A look at folders takes as long as the disk takes: to be restarted in the middle of it would help nobody."""
+        self._beats["watch"] = float("inf")
+        try:
+            yield
         finally:
             self._beat("watch")
             self._state = "idle"
-        self._watcher.scanned(folder, time.monotonic() - began, changed=changed)
 
     def _carry_out(self, order: _Order) -> None:
         try:
             if order.new_folders:
                 self._watch_anew()
             for path in order.paths:
-                self._scan(path)
+                if os.path.lexists(path):
+                    if os.path.isdir(path):
+                        self._indexing.catalog.ask_root(path)
+                    self._scan(path)
+                else:
+                    order.notes.append(self._indexing.intake.seek(path))
+            self._look_elsewhere()
         except ReverieError as error:
             order.error = error
         finally:
@@ -368,3 +412,4 @@ class _Order:
         self.new_folders = new_folders
         self.scanned = threading.Event()
         self.error: ReverieError | None = None
+        self.notes: list[str] = []

@@ -74,6 +74,11 @@ class Authored:
         with self._lock:
             return {entry["key"]: entry["label"] for entry in self._database.table("labels")}
 
+    def contents(self) -> set[str]:
+        """The hashes of all content that was given tags or a caption."""
+        with self._lock:
+            return {entry["key"] for table in ("tags", "labels") for entry in self._database.table(table)}
+
     def set_label(self, content_hash: str, label: str | None) -> None:
         """Give a caption, or take it away with None."""
         with self._lock:

@@ -260,7 +260,7 @@ class ServiceMessage(TypedDict):
 
 
 class NoteMessage(TypedDict):
-    """Something about the profile or the plug-ins that a person should know."""
+    """Something about the profile, the plug-ins or the folders that a person should know."""
 
     title: str
     remedy: str
@@ -303,6 +303,23 @@ class ProgressMessage(TypedDict):
     long_left: int
     """Videos and sounds that are not done."""
     folder: NotRequired[str]
+    notes: NotRequired[list[str]]
+    """In the last line: what was found out about paths that are not there, or are not asked for any more."""
+
+
+class ForgottenMessage(TypedDict):
+    """What was forgotten; or would be, of a dry run."""
+
+    files: int
+    """Paths, those included that were gone already."""
+    contents: int
+    """Distinct contents among them that no other path holds: everything about them is dropped."""
+    shared: int
+    """Contents that stay, because another path holds them."""
+    authored: int
+    """Of `contents`, how many have tags or captions of your own, which are kept."""
+    again: list[str]
+    """Of the paths, those that are still there in a watched folder: what they hold will be indexed again."""
 
 
 class ErrorMessage(TypedDict):

@@ -14,6 +14,7 @@ from search.catalog import candidates, files, fulltext, jobs, reads, results
 from search.catalog.database import Database
 from search.catalog.inside_reader import InsideReader
 from search.catalog.plan_keeper import PlanKeeper
+from search.catalog.root_keeper import RootKeeper
 from search.catalog.rows import (
     Brief,
     Counts,
@@ -31,7 +32,7 @@ from search.catalog.rows import (
 FILE_NAME = "catalog.sqlite3"
 
 
-class Catalog(PlanKeeper, InsideReader):
+class Catalog(PlanKeeper, RootKeeper, InsideReader):
     """What was seen, what it holds, and what is still to do.
 
     Safe to use from many threads: one writes at a time, readers never wait and never see half a batch.
@@ -57,7 +58,7 @@ class Catalog(PlanKeeper, InsideReader):
         with self._database.read() as db:
             return files.known(db, under)
 
-    def record_files(self, seen: Sequence[FileStat], *, written: Collection[str] = ()) -> list[bytes]:
+    def record_files(self, seen: Sequence[FileStat], *, written: Collection[str] = ()) -> None:
         """Remember paths as they are now.
 
         A path whose signature changed holds unknown content again, unless the catalog knows the very same file
@@ -67,10 +68,10 @@ class Catalog(PlanKeeper, InsideReader):
         A path whose size and time are what they were, but not its inode or the inode's time, keeps its content and is
         to be read again; so is an unchanged one that is among the `written`, and one that the system refused to read.
 
-        Returns the content hashes (32 bytes) of videos and sounds that were forgotten, as a file only became longer.
+        A video or sound that only became longer is another content, and what was known of its first part is forgotten.
         """
         with self._database.write() as db:
-            return files.record(db, seen, written, self._clock())
+            files.record(db, seen, written, self._clock())
 
     def note_files(self, seen: Sequence[FileStat]) -> None:
         """Remember inode, device and times of paths that hold what they held: after a mount, they may be others."""

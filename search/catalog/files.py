@@ -10,32 +10,33 @@ from dataclasses import dataclass
 from indexer.records import Kind, Stage
 from search.catalog import fulltext, jobs
 from search.catalog.rows import FileStat, KnownFile, Sampled
-from search.catalog.sql import IN_IDS, STAT_COLUMNS, id_list, paths_of, stat_of, stat_values, storable
+from search.catalog.sql import IN_IDS, STAT_COLUMNS, id_list, paths_of, stat_of, stat_values, storable, within
 
 TWIN = "inode = ? AND inode != 0 AND device = ? AND size = ? AND mtime_ns = ? AND path != ?"
 
 WHOLLY, SAMPLE = 1, 2
 """How a file is to be read again (`file.reread`; 0: it is not)."""
 
-BELOW = "(path = ? OR (path > ? AND path < ?))"
-"""Paths at or below a folder; bind it with `_below`."""
-
 
 def known(db: sqlite3.Connection, under: str) -> dict[str, KnownFile]:
     """Every path at or below a folder, tombstones included."""
+    condition, values = within([under])
+    return {file.path: file for file in select(db, condition, values)}
+
+
+def select(db: sqlite3.Connection, condition: str, values: Sequence[object]) -> list[KnownFile]:
+    """The paths that fulfil an SQL condition on their rows."""
     rows = db.execute(
-        f"SELECT {STAT_COLUMNS}, media_id, missing_since, problem_title FROM file WHERE {BELOW}", _below(under)
+        f"SELECT {STAT_COLUMNS}, media_id, missing_since, problem_title FROM file WHERE {condition}", values
     )
     decode = os.fsdecode
-    return {
-        (path := decode(row[0])): KnownFile(
-            path, row[1], row[2], row[3], row[4], paths_of(row[5]), row[6], *row[8:], ctime_ns=row[7]
-        )
+    return [
+        KnownFile(decode(row[0]), row[1], row[2], row[3], row[4], paths_of(row[5]), row[6], *row[8:], ctime_ns=row[7])
         for row in rows
-    }
+    ]
 
 
-def record(db: sqlite3.Connection, seen: Sequence[FileStat], written: Collection[str], now: float) -> list[bytes]:
+def record(db: sqlite3.Connection, seen: Sequence[FileStat], written: Collection[str], now: float) -> None:
     """Remember what was seen; see `Catalog.record_files`."""
     # All answers before any change: two files that swapped names each find the other's old row.
     twins = [_twin(db, stat, "reread = 0") for stat in seen]
@@ -46,9 +47,9 @@ def record(db: sqlite3.Connection, seen: Sequence[FileStat], written: Collection
         touched |= _record_one(db, stat, old, twin, written=stat.path in written, now=now)
         if old is not None and old.media_id is not None and _outgrew(stat, old.stat):
             outgrown.add(old.media_id)
-    dropped = _drop_orphans(db, outgrown)
+    # A recording that went on is another content by now, and nobody asks for its first part.
+    drop_orphans(db, f"m.id {IN_IDS} AND m.kind != '{Kind.PHOTO}'", (id_list(outgrown),))
     fulltext.rewrite(db, touched)
-    return dropped
 
 
 def _record_one(
@@ -107,16 +108,6 @@ def _outgrew(stat: FileStat, old: FileStat) -> bool:
     return stat.inode == old.inode and stat.size > old.size
 
 
-def _drop_orphans(db: sqlite3.Connection, media_ids: Collection[int]) -> list[bytes]:
-    """Forget those of these media that no path holds; returns their content hashes."""
-    orphans = db.execute(
-        f"SELECT id, content_hash FROM media m WHERE id {IN_IDS} AND kind != '{Kind.PHOTO}'"
-        " AND NOT EXISTS (SELECT 1 FROM file WHERE media_id = m.id)",
-        (id_list(media_ids),),
-    ).fetchall()
-    return _forget(db, orphans)
-
-
 def note(db: sqlite3.Connection, seen: Sequence[FileStat]) -> None:
     """Remember what a look told about unchanged files; see `Catalog.note_files`."""
     db.executemany(
@@ -145,15 +136,19 @@ def record_missing(db: sqlite3.Connection, paths: Sequence[str], now: float) -> 
 def purge(db: sqlite3.Connection, before: float) -> list[bytes]:
     """Forget old tombstones and the media that no path holds any more; returns the content hashes of those."""
     db.execute("DELETE FROM file WHERE missing_since < ?", (before,))
+    return drop_orphans(db, "TRUE", ())
+
+
+def drop_orphans(db: sqlite3.Connection, condition: str, values: Sequence[object]) -> list[bytes]:
+    """Delete the media that fulfil an SQL condition on `m` and that no path holds any more; returns their content
+    hashes, and notes them as forgotten until their pictures are gone, too."""
     orphans = db.execute(
-        "SELECT id, content_hash FROM media m WHERE NOT EXISTS (SELECT 1 FROM file WHERE media_id = m.id)"
+        f"SELECT id, content_hash FROM media m WHERE {condition}"
+        " AND NOT EXISTS (SELECT 1 FROM file WHERE media_id = m.id)",
+        values,
     ).fetchall()
-    return _forget(db, orphans)
-
-
-def _forget(db: sqlite3.Connection, orphans: Sequence[tuple[int, bytes]]) -> list[bytes]:
-    """Drop media, given with their content hashes, and all that is derived from them; returns the hashes."""
     ids = id_list(media_id for media_id, _ in orphans)
+    db.executemany("INSERT OR REPLACE INTO forgotten (media_id, content_hash) VALUES (?, ?)", orphans)
     db.execute(f"DELETE FROM fulltext WHERE rowid {IN_IDS}", (ids,))
     db.execute(f"DELETE FROM media WHERE id {IN_IDS}", (ids,))
     return [content_hash for _, content_hash in orphans]
@@ -243,14 +238,15 @@ def clear_problems(db: sqlite3.Connection) -> int:
 
 def retry_refused(db: sqlite3.Connection, under: str, now: float) -> int:
     """Try again what the system did not let us read; see `Catalog.retry_refused`."""
+    below, values = within([under])
     paths = db.execute(
-        f"UPDATE file SET reread = ? WHERE problem_title IS NOT NULL AND refused AND missing_since IS NULL AND {BELOW}",
-        (WHOLLY, *_below(under)),
+        f"UPDATE file SET reread = ? WHERE problem_title IS NOT NULL AND refused AND missing_since IS NULL AND {below}",
+        (WHOLLY, *values),
     ).rowcount
     media = db.execute(
         "SELECT DISTINCT media_id FROM job JOIN file USING (media_id) WHERE state = 'quarantined' AND state != 'done'"
-        f" AND job.refused AND missing_since IS NULL AND {BELOW}",
-        _below(under),
+        f" AND job.refused AND missing_since IS NULL AND {below}",
+        values,
     ).fetchall()
     jobs.retry_refused(db, [media_id for (media_id,) in media], now)
     return paths + len(media)
@@ -262,13 +258,6 @@ def try_again(db: sqlite3.Connection, path: str, now: float) -> None:
     media = db.execute("SELECT media_id FROM file WHERE path = ? AND media_id NOT NULL", (os.fsencode(path),))
     for (media_id,) in media.fetchall():
         jobs.retry(db, now, media_id)
-
-
-def _below(folder: str) -> tuple[bytes, bytes, bytes]:
-    """The values of the condition `BELOW`."""
-    above = os.fsencode(folder).rstrip(b"/")
-    # Below a folder lies what begins with "folder/"; "0" is the byte after "/".
-    return above, above + b"/", above + b"0"
 
 
 @dataclass(frozen=True, slots=True)

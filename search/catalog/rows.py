@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,31 @@ class Sampled:
     """SHA-256, 32 bytes."""
     kind: Kind
     sample: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder that was given to index."""
+
+    path: str
+    origin: Literal["settings", "asked", "dropped"]
+    """A folder of the settings, one that was named in a command, or one that was taken out of the settings."""
+    identity: tuple[int, int] | None
+    """Device and inode of the folder when files were last seen in it."""
+    unsure: int
+    """Files that are not there and are kept: they were deleted, or their disk is not mounted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgettable:
+    """What forgetting some paths drops, or has dropped."""
+
+    files: int
+    """Paths, those included that are gone already."""
+    contents: tuple[bytes, ...]
+    """Content hashes (32 bytes) that no other path holds."""
+    shared: int
+    """Contents that stay, because another path holds them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,6 +338,26 @@ UPDATE job SET refused = 1 WHERE state = 'quarantined' AND (problem_title LIKE '
     OR problem_title = 'Reverie has no permission to read the file.');
 """,
     ),
+    Migration(
+        7,
+        "Which folders were given to index, and by whom, so that a deletion is told from a disk that is not mounted.",
+        """
+CREATE TABLE root (
+    path BLOB PRIMARY KEY,
+    -- 'settings': a folder of the settings; 'asked': named in a command; 'dropped': taken out of the settings
+    origin TEXT NOT NULL CHECK (origin IN ('settings', 'asked', 'dropped')),
+    device INTEGER,                         -- of the folder itself, when files were last seen in it
+    inode INTEGER,
+    unsure INTEGER NOT NULL DEFAULT 0       -- files that are not there and are kept: deleted, or not mounted?
+) STRICT, WITHOUT ROWID;
+
+-- Contents that were forgotten, until their pictures and notes are removed from the disk, too.
+CREATE TABLE forgotten (
+    content_hash BLOB PRIMARY KEY,
+    media_id INTEGER NOT NULL               -- what it was; a worker may still have it
+) STRICT, WITHOUT ROWID;
+""",
+    ),
 )
 
 CURRENT = MIGRATIONS[-1].number

@@ -49,6 +49,19 @@ STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecars, sidecars_stamp, c
 StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None, int | None]
 
 
+def within(folders: Iterable[str]) -> tuple[str, list[bytes]]:
+    """The SQL condition that `path` is or lies below one of these, and its values."""
+    ranges: list[bytes] = []
+    for folder in map(os.fsencode, folders):
+        # Below a folder lies what begins with "folder/"; "0" is the byte after "/".
+        bare = folder.rstrip(b"/")
+        ranges += [folder, bare + b"/", bare + b"0"]
+    conditions = ["path = ? OR (path > ? AND path < ?)"] * (len(ranges) // 3) or ["FALSE"]
+    while len(conditions) > 1:  # in pairs: a long chain is deeper than SQLite takes
+        conditions = [f"({' OR '.join(conditions[at : at + 2])})" for at in range(0, len(conditions), 2)]
+    return f"({conditions[0]})", ranges
+
+
 def id_list(ids: Iterable[int]) -> str:
     """A list of ids as one bound value."""
     return json.dumps([int(number) for number in ids])

@@ -172,3 +172,43 @@ def test_a_library_that_another_process_writes_is_refused(reverie: Reverie, phot
     assert finished.returncode == 3
     assert f"(pid {os.getpid()})" in finished.stdout
     assert reverie.run("index", photos).returncode == 0
+
+
+def test_a_folder_that_moved_or_was_deleted_leaves_the_answers(reverie: Reverie, photos: Path) -> None:
+    reverie.run("index", photos)
+    moved = photos.rename(photos.with_name("moved"))
+    assert reverie.json("index", moved)["done"] == 0
+    [result] = reverie.json("search", "name:coffee")["results"]
+    assert result["path"] == str(moved / "coffee.png")
+    shutil.rmtree(moved)
+    finished = reverie.run("index", moved)
+    assert finished.returncode == 0
+    assert finished.stdout.startswith(
+        f"2 files at or below {moved} are gone; they are hidden, and what is known is kept"
+    )
+    assert reverie.found("type:photo") == []
+    assert reverie.run("index", moved.with_name("never")).returncode == 2
+
+
+def test_an_emptied_folder_is_no_unmounted_disk(reverie: Reverie, photos: Path) -> None:
+    make_many(photos / "many", 2)
+    reverie.run("index", photos)
+    for path in photos.rglob("*.*"):
+        path.unlink()
+    (photos / "many").rmdir()
+    assert reverie.json("index", photos)["done"] == 0
+    assert reverie.found("type:photo") == []
+
+
+def test_what_is_forgotten_is_gone_with_its_pictures(reverie: Reverie, photos: Path) -> None:
+    reverie.run("index", photos)
+    reverie.run("tag", photos / "coffee.png", "--add", "mine")
+    assert len(list((reverie.library / "thumbnails").rglob("*.jpg"))) == 2
+    finished = reverie.run("forget", photos / "coffee.png")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout == "1 file forgotten.\nThe tags and captions that you gave 1 of them are kept.\n"
+    assert reverie.found("type:photo") == ["rocket.jpg"]
+    assert len(list((reverie.library / "thumbnails").rglob("*.jpg"))) == 1
+    assert reverie.run("forget", photos / "coffee.png").returncode == 1
+    reverie.run("index", photos)
+    assert reverie.found("tag:mine") == ["coffee.png"]
