@@ -7,13 +7,32 @@ import os
 import stat as stat_module
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 
+from indexer.media.files import FileIdentity
 from indexer.media.formats import HEAD, kind_of
 from indexer.records import Kind
-from search.catalog import Catalog, FileStat
+from search.catalog import Catalog, FileStat, Sampled
 
 BATCH = 64
 """Files linked in one transaction: enough to make its cost small, few enough that analysis starts at once."""
+
+
+LEAST_SAMPLED = 4 << 20
+"""Bytes: smaller files are read whole, which costs little more than a sample of them."""
+PIECE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a file holds."""
+
+    digest: bytes
+    """SHA-256 (FIPS 180-4) of its content, 32 bytes."""
+    kind: Kind
+    """What it probably is."""
+    sample: bytes | None
+    """A digest of a few pieces of it; None: it is small."""
 
 
 class Identifier:
@@ -44,35 +63,39 @@ class Identifier:
         self._identified = identified
         self._refused = refused
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identify")
-        self._hashing: dict[str, tuple[FileStat, Future[tuple[bytes, Kind]]]] = {}
+        self._hashing: dict[str, tuple[FileStat, Future[Identity]]] = {}
         self._stale: dict[str, tuple[int, int, int]] = {}
 
     def step(self) -> bool:
         """Link what has been hashed, start hashing what has not. True if anything was linked or is being hashed."""
-        hashed: list[tuple[FileStat, bytes, Kind]] = []
+        hashed: list[tuple[FileStat, Identity]] = []
         for path, (stat, future) in list(self._hashing.items()):
             if not future.done():
                 continue
             del self._hashing[path]
             try:
-                hashed.append((stat, *future.result()))
+                hashed.append((stat, future.result()))
             except _Changed:
                 self._stale[path] = stat.signature
                 self._look_again(path)
             except OSError as error:
-                self._catalog.record_problem(path, *_explain(error))
+                self._catalog.record_problem(path, *_explain(error), refused=True)
                 self._refused()
         if hashed:
-            self._catalog.identify(hashed, self._stages())
-            self._identified([digest for _, digest, _ in hashed])
-            for stat, _, _ in hashed:
+            self._catalog.identify(
+                [(stat, found.digest, found.kind) for stat, found in hashed],
+                self._stages(),
+                {found.digest: found.sample for _, found in hashed if found.sample is not None},
+            )
+            self._identified([found.digest for _, found in hashed])
+            for stat, _ in hashed:
                 note_odd_name(self._catalog, stat.path)
         if len(self._hashing) < BATCH:
             for stat in self._catalog.unidentified(2 * BATCH + len(self._stale)):
                 if stat.path in self._hashing or self._stale.get(stat.path) == stat.signature:
                     continue  # known to have changed: wait until it has settled and the catalog knows its new look
                 self._stale.pop(stat.path, None)
-                self._hashing[stat.path] = stat, self._pool.submit(identity_of, stat)
+                self._hashing[stat.path] = stat, self._pool.submit(identity_of, stat, self._catalog.sampled(stat.path))
         return bool(hashed or self._hashing)
 
     def wait(self, seconds: float) -> None:
@@ -106,8 +129,8 @@ class _Changed(Exception):
     """The file is not the one that was seen."""
 
 
-def identity_of(expected: FileStat) -> tuple[bytes, Kind]:
-    """SHA-256 (FIPS 180-4) of a file, 32 bytes, and what the file probably is.
+def identity_of(expected: FileStat, known: Sampled | None = None) -> Identity:
+    """What a file holds. Of one that most likely holds what is `known`, a sample is read if that agrees, not the whole.
 
     Raises:
         _Changed: the file went away or changed before or while it was read.
@@ -122,17 +145,31 @@ def identity_of(expected: FileStat) -> tuple[bytes, Kind]:
         if not _same(os.fstat(descriptor), expected):
             raise _Changed
         with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-            kind = kind_of(expected.path, os.pread(descriptor, HEAD, 0))
-            digest = hashlib.file_digest(file, "sha256").digest()
+            sample = _sample(descriptor, expected.size) if expected.size >= LEAST_SAMPLED else None
+            if known is not None and sample == known.sample:
+                identity = Identity(known.content_hash, known.kind, sample)
+            else:
+                kind = kind_of(expected.path, os.pread(descriptor, HEAD, 0))
+                identity = Identity(hashlib.file_digest(file, "sha256").digest(), kind, sample)
         if not _same(os.fstat(descriptor), expected):
             raise _Changed
     finally:
         os.close(descriptor)
-    return digest, kind
+    return identity
+
+
+def _sample(descriptor: int, size: int) -> bytes:
+    """A digest of pieces at the beginning, the middle and the end: where formats keep their headers and indexes."""
+    digest = hashlib.sha256(size.to_bytes(8))
+    for at in (0, (size - PIECE) // 2, size - PIECE):
+        digest.update(os.pread(descriptor, PIECE, at))
+    return digest.digest()
 
 
 def _same(now: os.stat_result, expected: FileStat) -> bool:
-    return stat_module.S_ISREG(now.st_mode) and (now.st_size, now.st_mtime_ns, now.st_ino) == expected.signature
+    found = FileIdentity(size=now.st_size, mtime_ns=now.st_mtime_ns, inode=now.st_ino)
+    wanted = FileIdentity(size=expected.size, mtime_ns=expected.mtime_ns, inode=expected.inode)
+    return stat_module.S_ISREG(now.st_mode) and wanted.fits(found)
 
 
 def _explain(error: OSError) -> tuple[str, str]:
@@ -144,5 +181,5 @@ def _explain(error: OSError) -> tuple[str, str]:
         )
     return (
         f"The file cannot be read: {error.strerror or error}.",
-        "Check the disk or the network share; `reverie retry` tries again.",
+        "Check the disk or the network share; it is tried again at the next scan.",
     )

@@ -95,8 +95,8 @@ class LongWork:
         wanted = [name for name in asked if applies(name, info.kind)]
         listening = {name: stage for name, stage in owed.sound.items() if name in wanted}
         seeing = any(name not in owed.sound and name != Stage.METADATA for name in wanted)
-        watched = progress.reporter() if isinstance(media, Video) and seeing else None
-        listened = progress.reporter() if listening else None
+        watched = _while_kept(media.source, progress) if isinstance(media, Video) and seeing else None
+        listened = _while_kept(media.source, progress) if listening else None
         hearing = Aside(
             lambda: self._hear(task, media.source, listening, listened) if listened is not None else HeardAll({}, {}),
             on_error=progress.stop,
@@ -211,6 +211,17 @@ def _opened(task: Task, limits: VideoLimits, got_on: Callable[[], None]) -> Iter
             except UnsupportedFormat:
                 raise error from None
         yield media
+
+
+def _while_kept(source: Source, progress: Progress) -> Callable[[float], None]:
+    """A reporter of a pass that ends when the file is deleted."""
+    report = progress.reporter()
+
+    def reached(done: float) -> None:
+        source.check_kept()
+        report(done)
+
+    return reached
 
 
 def _failures(task: Task, failed: Mapping[str, StageFailed]) -> tuple[Failure, ...]:

@@ -17,7 +17,7 @@ import av
 import av.error
 from av.container import InputContainer
 
-from config.errors import DamagedFile, TooLarge, UnreadableFile, UnsupportedFormat
+from config.errors import DamagedFile, FileVanished, TooLarge, UnreadableFile, UnsupportedFormat
 from indexer.media.files import FileIdentity, explained, held_open
 from indexer.media.formats import name_unknown
 
@@ -90,6 +90,11 @@ class Source:
             self._check(opened)
             with _translated(self.head(_HEAD)):
                 yield opened
+
+    def check_kept(self) -> None:
+        """Raises FileVanished when the file was deleted: it can be read to its end, but nobody asks for it."""
+        if os.fstat(self._descriptor).st_nlink == 0:
+            raise FileVanished("The file was deleted while it was analysed.", "Nothing to do.")
 
     def head(self, size: int) -> bytes:
         """The first bytes of the file."""

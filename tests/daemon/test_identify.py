@@ -159,3 +159,39 @@ def test_the_content_says_of_which_kind_a_file_is_whatever_its_name(bench: Bench
         [row] = bench.catalog.photos([media_id])
         kinds[path.name] = row.kind
     assert kinds == {"memo.wav": Kind.AUDIO, "film.jpg": Kind.VIDEO, "coffee.png": Kind.PHOTO}
+
+
+def test_a_large_file_that_was_copied_with_its_times_is_told_by_a_sample(bench: Bench, tmp_path: Path) -> None:
+    path, copy = tmp_path / "film.mp4", tmp_path / "copy"
+    content = bytearray(os.urandom(6 << 20))
+    path.write_bytes(content)
+    os.utime(path, ns=(1, 1_600_000_000_123_456_789))
+    bench.record(path)
+    bench.finish()
+    first = bench.catalog.media_at(str(path))
+
+    def replace(changed_at: int) -> None:
+        content[changed_at] ^= 0xFF
+        copy.write_bytes(content)
+        os.utime(copy, ns=(1, 1_600_000_000_123_456_789))
+        copy.replace(path)
+        bench.record(path)
+        bench.finish()
+
+    replace(2 << 20)
+    assert bench.catalog.media_at(str(path)) == first, "no more than a sample was read: it is outside of it"
+    replace(0)
+    assert bench.catalog.media_at(str(path)) != first
+    assert bench.catalog.unidentified(10) == []
+
+
+def test_a_file_that_the_system_does_not_give_is_tried_again_at_the_next_scan(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"x")
+    bench.record(path)
+    bench.catalog.record_problem(str(path), "The file cannot be read: Input/output error.", "Check it.", refused=True)
+    assert bench.catalog.unidentified(10) == []
+    assert bench.catalog.retry_refused(str(tmp_path)) == 1
+    bench.finish()
+    assert bench.catalog.problems() == []
+    assert bench.catalog.media_at(str(path)) is not None

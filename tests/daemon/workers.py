@@ -100,7 +100,8 @@ def record(catalog: Catalog, path: Path, stages: dict[str, int]) -> int:
     stat = look(str(path))
     assert stat is not None
     catalog.record_files([stat])
-    catalog.identify([(stat, *identity_of(stat))], stages)
+    found = identity_of(stat)
+    catalog.identify([(stat, found.digest, found.kind)], stages)
     return media(catalog, str(path))
 
 

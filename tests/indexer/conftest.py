@@ -34,6 +34,7 @@ def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
         load: Callable[[str], LoadedStage],
         *,
         began: Callable[[int], None] = lambda _: None,
+        tell: Callable[[int, float], None] = lambda media_id, share: None,
         batch_size: int = 4,
     ) -> list[Analysis | Failure]:
         results: list[Analysis | Failure] = []
@@ -49,7 +50,7 @@ def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
                 sampling=Sampling(strategy=Strategy.ADAPTIVE, fps=2.0, threads=1),
                 notes=tmp_path / "notes",
             ),
-        ).run(iter(tasks), began=began, deliver=results.append)
+        ).run(iter(tasks), began=began, deliver=results.append, tell=tell)
         return results
 
     return run

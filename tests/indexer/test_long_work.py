@@ -108,13 +108,13 @@ def test_an_interrupted_video_is_gone_on_with(
     run: Run, load: Callable[[str], LoadedStage], party: Path, tmp_path: Path
 ) -> None:
     stages = (*LOOKS, SPEECH, Bright.name)
-    whole = only(run([video(party, *stages)], load))
+    whole = only(run([video(party, *stages)], load, batch_size=1))
     for pictures in (20, 75):  # before the first chunk is noted, and after it
         shutil.rmtree(tmp_path / "notes")
         fuse = Fuse(pictures)
         with pytest.raises(StageBroken):
-            run([video(party, *stages)], lambda name, fuse=fuse: fuse if name == fuse.name else load(name))
-        again = only(run([video(party, *stages)], load))
+            run([video(party, *stages)], lambda name, fuse=fuse: fuse if name == fuse.name else load(name), batch_size=1)
+        again = only(run([video(party, *stages)], load, batch_size=1))
         assert dataclasses.replace(again, seconds={}) == dataclasses.replace(whole, seconds={})
 
 
@@ -285,3 +285,20 @@ def _around_brightest(picture: NDArray[np.uint8]) -> tuple[float, float, float, 
     y, x = np.unravel_index(int(picture.argmax()), picture.shape)
     left, top = max(0.0, x / width - 0.2), max(0.0, y / height - 0.2)
     return (float(left), float(top), float(min(1.0, left + 0.4)), float(min(1.0, top + 0.4)))
+
+
+def test_a_video_that_is_deleted_is_not_gone_through_to_its_end(
+    run: Run, load: Callable[[str], LoadedStage], party: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.mp4"
+    shutil.copyfile(party, copy)
+    told: list[float] = []
+
+    def delete(share: float) -> None:
+        told.append(share)
+        copy.unlink(missing_ok=True)
+
+    [result] = run([video(copy, *LOOKS)], load, tell=lambda _, share: delete(share))
+    assert isinstance(result, Failure)
+    assert result.vanished
+    assert max(told) < 0.9
