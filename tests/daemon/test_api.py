@@ -190,16 +190,16 @@ def test_answers_are_as_the_document_says(api: Api) -> None:
 
 
 def test_what_is_forgotten_is_gone_and_a_dry_run_only_tells(api: Api, tmp_path: Path) -> None:
-    copy_photos(tmp_path / "short", "page.png")
+    copy_photos(tmp_path / "short", "moon.png")
     copy_photos(tmp_path / "short", "coffee.png")
     api.ask("POST", "/v1/index", json.dumps({"paths": [str(tmp_path / "short")]}).encode())
     order = {"paths": [str(tmp_path / "short")]}
     told = api.post("/v1/forget", {**order, "dry_run": True})
     assert told == {"files": 2, "contents": 1, "shared": 1, "authored": 0, "again": []}
-    shown = api.get("/v1/show", path=str(tmp_path / "short" / "page.png"))
+    shown = api.get("/v1/show", path=str(tmp_path / "short" / "moon.png"))
     assert Path(shown["thumbnail"]).is_file()
     assert api.post("/v1/forget", order) == told
-    assert api.refusal("GET", f"/v1/show?path={quote(str(tmp_path))}/short/page.png")[0] == 404
+    assert api.refusal("GET", f"/v1/show?path={quote(str(tmp_path))}/short/moon.png")[0] == 404
     assert api.refusal("POST", "/v1/forget", json.dumps(order).encode())[0] == 404
     assert api.refusal("POST", "/v1/forget", b'{"paths": ["\\ud800"]}')[0] == 404
     api.reverie.eventually(lambda: not Path(shown["thumbnail"]).exists(), within=10)
