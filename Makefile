@@ -25,11 +25,12 @@ demo: setup  ## index a folder of photos and search it
 	$(BIN)/reverie --library .demo/library search "$(QUERY)"
 
 tools:
-	@command -v systemd-analyze >/dev/null && command -v espeak-ng >/dev/null && [ -d $(READINGS) ] || { \
-	  echo "The tests check the units with systemd-analyze, speak with espeak-ng and hear real readings; installing them."; \
+	@command -v systemd-analyze >/dev/null && command -v espeak-ng >/dev/null && command -v strace >/dev/null \
+	  && [ -d $(READINGS) ] || { \
+	  echo "The tests use systemd-analyze, espeak-ng, strace and real readings; installing them."; \
 	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get update -qq && \
 	  $$([ $$(id -u) = 0 ] || echo sudo) apt-get install -y -qq --no-install-recommends systemd espeak-ng \
-	    pocketsphinx-testdata >/dev/null; }
+	    strace pocketsphinx-testdata >/dev/null; }
 
 # Two at a time: many tests wait for a service, which two cores can do for two of them.
 test: setup tools  ## run the tests

@@ -6,7 +6,6 @@ Exit status: 0 done or found, 1 no confident match, 2 wrong use, 3 something fai
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import json
 import os
@@ -15,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from config.errors import ReverieError
+from config.streams import OutputFailed, ReaderGone, abandon_output, prepare_streams
 
 FAILED = 3
 INTERRUPTED = 130
@@ -74,22 +74,22 @@ def build_parser(modules: Iterable[str]) -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. Errors become one sentence and a remedy, never a traceback."""
-    status = _guarded(arguments)
+    prepare_streams()
     try:
-        sys.stdout.flush()  # here, where a failure can still be told; at the interpreter's exit it would be noise
-    except OSError as error:
-        _abandon_stdout()
-        if not isinstance(error, BrokenPipeError) and status != FAILED:
-            sys.stderr.write(f"reverie: The output cannot be written: {error.strerror}.\n")
-            status = FAILED
-    return status
+        try:
+            return _guarded(arguments)
+        finally:
+            sys.stdout.flush()  # here, where a failure can still be told; at the interpreter's exit it would be noise
+    except ReaderGone:
+        abandon_output()
+        return 0
+    except OutputFailed as error:
+        abandon_output()
+        _tell(error)
+        return error.exit_status
 
 
 def _guarded(arguments: Sequence[str] | None) -> int:
-    # A file name need not be text: print its odd bytes escaped rather than fail.
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     words = sys.argv[1:] if arguments is None else arguments
     # The first word that is a command's name nearly always is the command: spare the others' imports.
     named = [COMMANDS[word] for word in words if word in COMMANDS][:1]
@@ -97,18 +97,17 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     args = parser.parse_args(words)
     try:
         return _run(parser, args)
+    except OutputFailed:
+        raise
     except ReverieError as error:
         if getattr(args, "json", False):
             failure = {"title": error.title, "remedy": error.remedy, "exit_status": error.exit_status}
             sys.stdout.write(json.dumps({"error": failure}) + "\n")
         else:
-            sys.stderr.write(f"reverie: {error.title}\n" + (f"  {error.remedy}\n" if error.remedy else ""))
+            _tell(error)
         return error.exit_status
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        _abandon_stdout()  # the reader (`head`, `less`) has seen enough
-        return 0
     except Exception as error:
         if os.environ.get("REVERIE_LOGGING__LEVEL", "").lower() == "debug":
             raise
@@ -119,9 +118,8 @@ def _guarded(arguments: Sequence[str] | None) -> int:
         return FAILED
 
 
-def _abandon_stdout() -> None:
-    """Point standard output elsewhere, so that what is still buffered goes nowhere at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _tell(error: ReverieError) -> None:
+    sys.stderr.write(f"reverie: {error.title}\n" + (f"  {error.remedy}\n" if error.remedy else ""))
 
 
 def _run(parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from indexer.records import Analysis, Embedding, Kind, MediaInfo, PixelStats, Sp
 from search.catalog import Catalog, FileStat
 from search.vectors import VectorIndex
 
-STAGES: dict[str, int] = {Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
+STAGES: dict[str, int] = {Stage.METADATA: 1, Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
 SPACE = Space("benchmark", 384)
 BATCH = 32
 RUNS = 40

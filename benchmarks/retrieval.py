@@ -175,7 +175,7 @@ def tasks(catalog: Catalog) -> list[Task]:
             content_hash=hashes[work.media_id],
             path=work.path,
             identity=FileIdentity(size=work.stat.size, mtime_ns=work.stat.mtime_ns, inode=work.stat.inode),
-            sidecar=None,
+            sidecars=(),
             stages=work.stages,
         )
         for work in claimed

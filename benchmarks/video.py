@@ -173,7 +173,7 @@ class Line:
             content_hash=f"{self._runs:064x}",
             path=str(clip),
             identity=FileIdentity(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino),
-            sidecar=None,
+            sidecars=(),
             stages=self._stages,
             kind=Kind.VIDEO,
         )

@@ -106,19 +106,36 @@ def fits_socket(path: Path) -> bool:
 
 
 def _default_socket(library: Path, environ: Mapping[str, str]) -> Path:
-    """In the library; for a library with a long path, in the user's runtime directory under a name made from it.
+    """In the library; for a library with a long path, or one that cannot be written, in the user's runtime directory
+    under a name made from it.
 
     `/run/user/UID` is also tried without XDG_RUNTIME_DIR, so that a cron job finds the service of a desktop session.
     """
     inside = library / "run" / "reverie.sock"
-    if fits_socket(inside):
-        return inside
     name = hashlib.sha256(os.fsencode(library)).hexdigest()[:16] + ".sock"
     runtime = _absolute(environ, "XDG_RUNTIME_DIR") or Path(f"/run/user/{os.getuid()}")
     short = runtime / "reverie" / name
+    if fits_socket(inside) and (not _only_readable(library) or _answers(inside)):
+        # A service that began on a read-only disk stays where it is when the disk can be written again.
+        return short if os.path.lexists(short) and fits_socket(short) and _answers(short) else inside
     if runtime.is_dir() and fits_socket(short):
         return short
     return Path(f"/tmp/reverie-{os.getuid()}") / name  # noqa: S108 - the service makes the folder 0700 and checks its owner
+
+
+def _only_readable(library: Path) -> bool:
+    """Whether we may read a library, and make no socket in it: it lies on a read-only disk, for example."""
+    run = library / "run"
+    place = run if os.path.lexists(run) else library
+    return os.access(library, os.R_OK | os.X_OK) and not os.access(place, os.W_OK | os.X_OK)
+
+
+def _answers(path: Path) -> bool:
+    """Whether a service listens there. One that was killed leaves a socket behind, which a read-only disk keeps."""
+    import socket  # noqa: PLC0415 - hardly ever needed
+
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def _xdg(environ: Mapping[str, str], variable: str, default: str) -> Path:

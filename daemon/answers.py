@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from config.disk import obstacle
 from config.errors import ReverieError
 from config.paths import Paths
 from daemon.file_message import (
@@ -18,6 +19,7 @@ from daemon.file_message import (
     transcript_message,
 )
 from daemon.model_report import models_in_use
+from daemon.passed_over import PassedOver
 from daemon.roots import root_notes
 from daemon.view import BUILTIN_PLAN, View, open_view
 from indexer.pictures import Pictures
@@ -38,6 +40,7 @@ from search.messages import (
     TranscriptMessage,
 )
 from search.model_messages import ChangeMessage
+from search.named import media_named
 from search.query import parse
 from search.vectors import VectorIndex
 
@@ -64,11 +67,13 @@ class Answers:
     What answers is the view of the plan in use. `adopt` puts another one in its place, between two questions.
     """
 
-    def __init__(self, paths: Paths, catalog: Catalog) -> None:
+    def __init__(self, paths: Paths, catalog: Catalog, plan: Plan | None = None) -> None:
+        """`plan` is the one to answer by; None: what the catalog says."""
         self.paths = paths
         self.catalog = catalog
         self.authored = Authored(paths.library)
-        self._view = self.view_of(catalog.plans().active or BUILTIN_PLAN)
+        self.passed_over = PassedOver(paths.library)
+        self._view = self.view_of(plan or catalog.plans().active or BUILTIN_PLAN)
         self.share_of: Callable[[int], float | None] = lambda _: None
         """How far the analysis of a long file (by media id) is, 0 to 1; None: it is not under way."""
 
@@ -113,9 +118,9 @@ class Answers:
         return self._message(answer, began)
 
     def show(self, path: str) -> PhotoMessage:
-        """Raises NotIndexed for a path the library does not know."""
+        """All about a file; of its copies the path asked for comes first. Raises NotIndexed."""
         [row] = self.catalog.photos([self._media_at(path)])
-        return self._photo(row)
+        return self._photo(dataclasses.replace(row, paths=tuple(sorted(row.paths, key=lambda one: one != path))))
 
     def transcript(self, path: str) -> TranscriptMessage:
         """What is said in a video or sound.
@@ -191,16 +196,22 @@ class Answers:
             "service": None,
             "counts": numbers,
             "kinds": dict(kinds),
+            "passed_over": self.passed_over.counts(),
             "vectors": dict(vectors),
             "profile": self.plan.profile,
             "change": self.change(),
             "models": models_in_use(self.plan, self.paths),
             "stages": [],
             "devices": [],
-            "notes": [*root_notes(self.catalog), *self._missing_models(kinds)],
+            "notes": [*self._unwritable(), *root_notes(self.catalog), *self._missing_models(kinds)],
             "problems": self.problems(PROBLEMS_SHOWN),
             "problems_total": counts.problems,
         }
+
+    def _unwritable(self) -> list[NoteMessage]:
+        """That nothing can be added to the library, when that is so."""
+        found = obstacle(self.paths.catalog)
+        return [{"title": found[0], "remedy": found[1]}] if found else []
 
     def _missing_models(self, kinds: Mapping[str, int]) -> list[NoteMessage]:
         """What the profile in use has no model for, though there are files for it."""
@@ -240,10 +251,7 @@ class Answers:
                 return answer
 
     def _media_at(self, path: str) -> int:
-        try:
-            media_id = self.catalog.media_at(path)
-        except UnicodeEncodeError:
-            media_id = None  # no file can have this name
+        media_id = media_named(self.catalog, path)
         if media_id is None:
             if not os.path.lexists(path):
                 raise NotIndexed(f"There is no file {path}.", "Check the name.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs
@@ -19,15 +20,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from config.errors import ReverieError, ServiceError
+from config.schema import Socket
+from config.settings import Settings
 from daemon.answers import HIGHLIGHT_SECONDS, Answers
 from daemon.metrics import render_metrics
 from daemon.openapi import describe_api
-from search.messages import ErrorMessage, ForgottenMessage, ProgressMessage, StatusMessage
+from search.messages import MAX_RESULTS, ErrorMessage, ForgottenMessage, ProgressMessage, StatusMessage
 from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
 
-MAX_LIMIT = 10_000
 MAX_SECONDS = 86_400
 
 STREAM_SECONDS = 0.5
@@ -104,22 +106,21 @@ class _Json(Response):
         return json.dumps(content, ensure_ascii=True).encode("ascii")
 
 
-def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: float, max_request_bytes: int) -> ASGIApp:
+def build_app(answers: Answers, host: Host, settings: Callable[[], Settings]) -> ASGIApp:
     """The application behind the socket.
 
     Args:
         answers: the library.
         host: the service around it.
-        limit: results when a request does not say how many.
-        timeout_seconds: a request that takes longer is answered with an error.
-        max_request_bytes: a larger body is refused.
+        settings: those in force. How many results there are when a request does not say, how long it may take, and how
+            large it may be.
     """
 
     async def search(request: Request) -> Response:
         text = _required(request, "q")
         return _Json(
             await run_in_threadpool(
-                answers.search, text, limit=_limit(request, limit), everything=_flag(request, "all")
+                answers.search, text, limit=_limit(request, settings().search.limit), everything=_flag(request, "all")
             )
         )
 
@@ -127,7 +128,7 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
         path = _required(request, "path")
         return _Json(
             await run_in_threadpool(
-                answers.similar, path, limit=_limit(request, limit), everything=_flag(request, "all")
+                answers.similar, path, limit=_limit(request, settings().search.limit), everything=_flag(request, "all")
             )
         )
 
@@ -214,21 +215,22 @@ def build_app(answers: Answers, host: Host, *, limit: int, timeout_seconds: floa
         ],
         exception_handlers={ReverieError: _refuse, HTTPException: _refuse_http, Exception: _apologise},
     )
-    return _Limits(app, timeout_seconds=timeout_seconds, max_request_bytes=max_request_bytes)
+    return _Limits(app, lambda: settings().socket)
 
 
 class _Limits:
     """Bounds a request's body and time, whatever route it asks for. Streams have no time limit once they began."""
 
-    def __init__(self, app: ASGIApp, *, timeout_seconds: float, max_request_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, limits: Callable[[], Socket]) -> None:
         self._app = app
-        self._timeout = timeout_seconds
-        self._max_bytes = max_request_bytes
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        limits = self._limits()
+        max_bytes = limits.max_request_kilobytes * 1000
         received = 0
         whole = began = False
 
@@ -241,26 +243,27 @@ class _Limits:
 
         async def bounded_receive() -> Message:
             message = await noting_receive()
-            if received > self._max_bytes:
-                raise HTTPException(413, f"The request is larger than {self._max_bytes // 1000} kB.")
+            if received > max_bytes:
+                raise HTTPException(413, f"The request is larger than {limits.max_request_kilobytes} kB.")
             return message
 
         async def noting_send(message: Message) -> None:
             nonlocal began
             # Who closes a unix socket with a part of the question unread resets it: the answer would be lost.
-            while not whole and received <= self._max_bytes:
+            while not whole and received <= max_bytes:
                 await noting_receive()
             began = True
             deadline.reschedule(None)
             await send(message)
 
         try:
-            async with asyncio.timeout(self._timeout) as deadline:
+            async with asyncio.timeout(limits.timeout_seconds) as deadline:
                 await self._app(scope, bounded_receive, noting_send)
         except TimeoutError:
             if not began:
                 error = ServiceError(
-                    f"The request took longer than {self._timeout:.0f} seconds.", "Ask for less, or try again later."
+                    f"The request took longer than {limits.timeout_seconds:.0f} seconds.",
+                    "Ask for less, or try again later.",
                 )
                 await _Json(_error(error), status_code=503)(scope, receive, send)
 
@@ -300,9 +303,10 @@ def _required(request: Request, name: str) -> str:
 
 def _limit(request: Request, default: int) -> int:
     text = request.query_params.get("limit", str(default))
-    if not (text.isdecimal() and text.isascii() and 1 <= int(text[:9]) <= MAX_LIMIT):
-        raise HTTPException(400, f"The parameter 'limit' must be a whole number from 1 to {MAX_LIMIT}.")
-    return int(text)
+    number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0  # int refuses thousands of digits by an exception
+    if not 1 <= number <= MAX_RESULTS:
+        raise HTTPException(400, f"The parameter 'limit' must be a whole number from 1 to {MAX_RESULTS}.")
+    return number
 
 
 def _seconds(request: Request, default: float) -> float:

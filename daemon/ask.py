@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ from config.settings import Settings, load
 from daemon import last_search
 from daemon.render import render_photo, render_results, render_status
 from search.client import Client
-from search.messages import PhotoMessage, SearchMessage, StatusMessage
+from search.messages import MAX_RESULTS, PhotoMessage, SearchMessage, StatusMessage
 
 if TYPE_CHECKING:
     from config.commands import SubParsers
@@ -190,9 +191,10 @@ def _add_result_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+    number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+    if not 1 <= number <= MAX_RESULTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_RESULTS}")
+    return number
 
 
 def ask(settings: Settings, remote: Callable[[Client], _T], local: Callable[[Answers], _T]) -> _T:

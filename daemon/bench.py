@@ -236,8 +236,9 @@ class _Line:
                 )
             for result in outcome:
                 left -= 1
-                failed += isinstance(result, Refused)
-                if isinstance(result, Done):
+                if isinstance(result, Refused) or (isinstance(result, Done) and result.analysis.failed):
+                    failed += 1
+                elif isinstance(result, Done):
                     for step, spent in result.analysis.seconds.items():
                         seconds[step] = seconds.get(step, 0.0) + spent
         good = len(paths) - failed
@@ -257,7 +258,7 @@ class _Line:
             size=stat.st_size,
             mtime_ns=stat.st_mtime_ns,
             inode=stat.st_ino,
-            sidecar=None,
+            sidecars=(),
             stages=tuple(self._plan.stages),
         )
 

@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DONE, INTERRUPTED = 0, 130
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def add_parsers(subparsers: SubParsers) -> None:
@@ -78,7 +79,7 @@ def run(
         case "index":
             return _index(args, out, settings)
         case "run":
-            return _run(args, settings, environ)
+            return _run(args, settings, environ, lambda: load(environ=environ, flags=flags, config=config))
         case "retry":
             return _retry(args, out, settings)
         case "doctor":
@@ -138,6 +139,8 @@ def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths
                         indexing.intake.scan(path)
                     else:
                         told.append(indexing.intake.seek(path))
+                for note in indexing.rereading():
+                    sys.stderr.write(f"{note['title']}\n")
                 indexing.run(bar.show, interrupted)
                 indexing.intake.look_elsewhere(paths)
             last: ProgressMessage = {**indexing.report("done"), "notes": told}
@@ -151,13 +154,16 @@ def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Within, Ctrl-C ends nothing by itself: the function that is given says whether it was pressed."""
-    pressed = threading.Event()
-    previous = signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    """Within, Ctrl-C, SIGTERM and the end of the terminal end nothing by themselves: the function that is given says
+    whether one of them came. What is ignored, as nohup(1) has SIGHUP ignored, stays so."""
+    came: list[int] = []
+    heeded = [number for number in _INTERRUPTS if signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, lambda number, _: came.append(number)) for number in heeded}
     try:
-        yield pressed.is_set
+        yield lambda: bool(came)
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage, began: float) -> int:
@@ -176,16 +182,19 @@ def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage, bega
     return DONE
 
 
-def _run(args: argparse.Namespace, settings: Settings, environ: Mapping[str, str]) -> int:
+def _run(
+    args: argparse.Namespace, settings: Settings, environ: Mapping[str, str], load_again: Callable[[], Settings]
+) -> int:
     from daemon.intake import absolute  # noqa: PLC0415
+    from daemon.reload import Reloader  # noqa: PLC0415
     from daemon.service import Service  # noqa: PLC0415
 
     _log_to_stderr(logging.getLevelNamesMapping()[settings.logging.level.upper()], environ)
     # A configured folder may be an unmounted disk, which the watcher reports; one named here is a typing error.
-    folders = dict.fromkeys([*map(str, settings.folders), *absolute(args.paths)])
-    if not folders:
+    named = absolute(args.paths)
+    if not (named or settings.folders):
         logger.warning("no folders to watch: name some, or set `folders` in the settings (`reverie config init`)")
-    Service(settings, list(folders), environ).run()
+    Service(Reloader(settings, load_again), named, environ).run()
     return DONE
 
 

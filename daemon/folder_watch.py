@@ -27,9 +27,9 @@ from watchdog.observers.inotify_c import (
 
 from daemon.hints import Hint
 from daemon.ignore import IgnoreRules
-from daemon.scan import media_of_sidecar
 from daemon.tree import walk
-from indexer.media.formats import is_media, is_sidecar
+from indexer.media.formats import is_media, is_open
+from indexer.media.metadata.companions import is_companion
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +143,8 @@ class FolderWatch:
         elif not event.name:
             if event.mask & _SELF_GONE:
                 self._lose(watched)
+            elif event.mask & InotifyConstants.IN_ATTRIB and watched.path == self._root:
+                self._look_below(watched.path)  # as in `_tell_folder`: of the root no folder above it tells
         elif (name := os.fsdecode(event.name)) in self._rules.markers:
             self._look_below(watched.path)
         elif not watched.marked:
@@ -164,16 +166,14 @@ class FolderWatch:
     def _tell(self, mask: int, path: str) -> None:
         if mask & InotifyConstants.IN_ISDIR or path in self._by_path:
             self._tell_folder(mask, path)
-        elif is_media(path):
+        elif is_media(path) or is_open(path):
             if not self._rules.skips_file(path[self._skip :]):
                 written = bool(mask & InotifyConstants.IN_MODIFY)
                 closed = bool(mask & InotifyConstants.IN_CLOSE_WRITE)
                 renamed = bool(mask & InotifyConstants.IN_MOVED_TO)
                 self._notify(Hint("file", self._root, path, renamed, written if written or closed else None))
-        elif is_sidecar(path):
-            for media in media_of_sidecar(path):
-                if not self._rules.skips_file(media[self._skip :]):
-                    self._notify(Hint("file", self._root, media))
+        elif is_companion(path):
+            self._notify(Hint("sidecar", self._root, path))
         elif mask & _APPEARED and os.path.isdir(path):  # a symbolic link to a folder
             self._tell_folder(mask, path)
 
@@ -187,7 +187,7 @@ class FolderWatch:
         elif mask & _APPEARED:
             self._forget(path, below=False)
             self._look_below(path)
-        elif path not in self._by_path:  # its permissions changed: perhaps it can be read now
+        else:  # its permissions changed: perhaps it, or what is in it, can be read now
             self._look_below(path)
 
     def _lose(self, watched: _Watched) -> None:

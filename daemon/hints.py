@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-HintKind: TypeAlias = Literal["file", "folder", "rescan"]
+HintKind: TypeAlias = Literal["file", "sidecar", "folder", "rescan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,8 @@ class Hint:
     """ "Look here." Never more: the path may be new, changed, gone, or not have changed at all."""
 
     kind: HintKind
-    """"file": look at the media file `path`. "folder": scan at and below `path`. "rescan": scan the whole root."""
+    """"file": look at the media file `path`. "sidecar": look at the media files that
+    `path` speaks about. "folder": scan at and below `path`. "rescan": scan the whole root."""
     root: str
     path: str | None = None
     """None for "rescan"."""

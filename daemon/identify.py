@@ -79,6 +79,11 @@ class Identifier:
         """Sleep until a file that is being hashed has been, or for so long."""
         wait([future for _, future in self._hashing.values()], seconds, FIRST_COMPLETED)
 
+    def use(self, threads: int) -> None:
+        """Read so many files at the same time from now on; those that are being read are read to their ends."""
+        self._pool.shutdown(wait=False)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identify")
+
     def stop(self) -> None:
         """Drop what has not begun. Nothing is lost: the catalog still says it is unidentified."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import logging
 import os
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 
-from config.errors import StageBroken
+from config.errors import CatalogError, StageBroken
 from config.settings import Settings
 from daemon import forgetting, roots
 from daemon.answers import Answers
@@ -28,6 +29,7 @@ from daemon.stage_report import device_messages, stage_messages
 from indexer import notes
 from indexer.pictures import Pictures
 from indexer.plugins import find_plugins
+from indexer.records import Stage
 from search.catalog import Catalog
 from search.messages import LongFileMessage, NoteMessage, ProgressMessage
 from search.model_messages import ChangeMessage, DeviceMessage, StageMessage
@@ -48,6 +50,9 @@ SMALL_BATCH = 16
 RATE_SECONDS = 10.0
 """How often the rate is remembered while there is one."""
 
+OF_WORKERS = frozenset({"processing", "analysis", "video", "gpu", "experimental"})
+"""Settings that workers are told when they start."""
+
 SNAPSHOT_SECONDS = 300.0
 """How often the vector index is written while it changes. What a kill loses of it is read from the catalog again."""
 
@@ -60,24 +65,24 @@ class Indexing:
 
     def __init__(self, settings: Settings, *, workforce: Workforce | None = None) -> None:
         """`workforce` does the work; None: this machine does."""
-        paths, processing, networks = settings.paths, settings.processing, settings.analysis.ml_models
+        paths = settings.paths
         self.catalog = Catalog(paths.library)
-        self.catalog.release_running()
         self.profiles = Profiles(
             self.catalog, paths, plan_for=functools.partial(plan_of, paths=paths), clock=time.monotonic
         )
-        self.answers = Answers(paths, self.catalog)
-        self.answers.authored.mirror_into(self.catalog)
+        self.answers = Answers(paths, self.catalog, self.profiles.active)
+        self._prepared = False
+        self._new_settings: collections.deque[Settings] = collections.deque(maxlen=1)
         self.progress = Progress(time.monotonic)
         self._wake = threading.Event()
-        self.intake = Intake(self.catalog, settings.watch, recorded=self.wake)
+        self.intake = Intake(self.catalog, settings.watch, recorded=self.wake, passed_over=self.answers.passed_over)
         force = workforce or employ(settings, os.environ)
         self.workers, self._governor = force.pool, force.governor
         self.answers.share_of = self._share_of
         self._identifier = Identifier(
             self.catalog,
             stages=lambda: self.profiles.stages,
-            threads=processing.workers,
+            threads=settings.processing.workers,
             look_again=self.intake.look_again,
             identified=self._identified,
             refused=lambda: self.progress.finished([], failed=1),
@@ -86,7 +91,7 @@ class Indexing:
             self.catalog,
             self.workers,
             self.progress,
-            look_ahead=2 * (networks.batch_size or SMALL_BATCH) + processing.workers,
+            look_ahead=_look_ahead(settings),
             first=lambda: self.profiles.active.stages,
             vector_spaces=lambda: self.profiles.vector_spaces,
             without=lambda: self.profiles.set_aside,
@@ -111,7 +116,11 @@ class Indexing:
 
         Raises:
             ModelError: no worker can run on this machine. Identification goes on being possible.
+            CatalogError: the disk takes nothing. Nothing is lost; the next step tries again.
         """
+        if self._new_settings:
+            self._employ_anew(self._new_settings.pop())
+        self._prepare()
         self._remove_pictures()
         identifying = self._identifier.step()
         try:
@@ -124,12 +133,45 @@ class Indexing:
             self._identifier.wait(WAIT_SECONDS)  # a slow disk: asking again and again would only take its processor
         if time.monotonic() > self._snapshot_due:
             self._snapshot_due = time.monotonic() + SNAPSHOT_SECONDS
-            self.answers.index.save()
+            self._save_index()
         busy = identifying or moved or not self._scheduler.idle
         if busy and time.monotonic() > self._rate_due:
             self._rate_due = time.monotonic() + RATE_SECONDS
             self._remember_rate()
         return self.profiles.advance(self.answers) or busy
+
+    def use(self, settings: Settings, changed: Collection[str]) -> None:
+        """Go on with other settings; `changed` are the keys that differ. From any thread."""
+        self.intake.use(settings.watch)
+        self._forget_seconds = settings.watch.forget_after_days * 86400
+        if any(key.partition(".")[0] in OF_WORKERS for key in changed):
+            self._new_settings.append(settings)
+            self.wake()
+
+    def _employ_anew(self, settings: Settings) -> None:
+        """What the old workers have in hand is begun again by the new ones."""
+        self.workers.stop()
+        force = employ(settings, os.environ)
+        self.workers, self._governor = force.pool, force.governor
+        self._scheduler.use(force.pool, look_ahead=_look_ahead(settings), pause=force.governor.pause)
+        self._identifier.use(settings.processing.workers)
+
+    def _prepare(self) -> None:
+        """Before the first step: what the last process left half done, and what has changed since. It waits for a disk
+        that can be written; questions do not."""
+        if self._prepared:
+            return
+        self.catalog.release_running()
+        self.profiles.prepare()
+        self.answers.authored.mirror_into(self.catalog)
+        self._prepared = True
+
+    def _save_index(self) -> None:
+        """The snapshot of the vectors is a cache: the next start reads from the catalog what it lacks."""
+        try:
+            self.answers.index.save()
+        except CatalogError as error:
+            logger.info("%s", error)
 
     def wait(self, seconds: float) -> None:
         """Sleep until there is something new to work on, or for so long, or until `wake` is called."""
@@ -216,9 +258,12 @@ class Indexing:
     def close(self) -> None:
         """Stop the worker, put its work back, write the vector index, close the catalog."""
         self._remember_rate()
-        self._scheduler.stop()
+        try:
+            self._scheduler.stop()
+        except CatalogError as error:
+            logger.info("the next start puts back what was in progress: %s", error)
         self._identifier.stop()
-        self.answers.index.save()
+        self._save_index()
         self.catalog.close()
 
     def change(self) -> ChangeMessage | None:
@@ -261,13 +306,20 @@ class Indexing:
         """What the graphics cards of the workers do, or lately did; none on a machine without."""
         return device_messages(self._governor.readings)
 
+    def rereading(self) -> list[NoteMessage]:
+        """What files that were analysed before go through again, after an update of Reverie or a change beside them."""
+        return [
+            {"title": _rereading(stage, count), "remedy": "Searches are answered meanwhile."}
+            for stage, count in sorted(self.catalog.rereading().items())
+        ]
+
     def notes(self) -> list[NoteMessage]:
         """What a person should know about the profile, the plug-ins and the workers."""
         workers: list[NoteMessage] = [
             {"title": f"A worker is left out: {trouble.title}", "remedy": trouble.remedy}
             for trouble in self.workers.troubles
         ]
-        return self.profiles.notes + self._plugin_notes + workers
+        return self.profiles.notes + self._plugin_notes + workers + self.rereading()
 
     def long_files(self) -> list[LongFileMessage]:
         """Videos and sounds that are being gone through, and how far they are."""
@@ -296,3 +348,15 @@ class Indexing:
         if any(authored.tags_of(digest.hex()) for digest in digests):
             authored.mirror_into(self.catalog)
         self.intake.drop_dead_copies(self.catalog.media_with_hashes(digests).values())
+
+
+def _rereading(stage: str, count: int) -> str:
+    files = f"{count:,} file{'s' * (count != 1)}"
+    if stage == Stage.METADATA:
+        return f"The metadata of {files} is being read again; what they show is not analysed again."
+    return f'The stage "{stage}" is going through {files} again.'
+
+
+def _look_ahead(settings: Settings) -> int:
+    """How many files each worker has at least, done or not."""
+    return 2 * (settings.analysis.ml_models.batch_size or SMALL_BATCH) + settings.processing.workers

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,10 @@ class Notifier:
     def watchdog(self) -> None:
         """We are alive, and so is everything in us."""
         self._send("WATCHDOG=1")
+
+    def reloading(self) -> None:
+        """The settings are being read again; `ready` says that this is over."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
         """The end has begun, on purpose."""

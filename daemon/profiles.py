@@ -69,16 +69,10 @@ class Profiles:
         self._swept = False
         self._new = NewView(paths)
         self._due = self._aside_until = 0.0
+        self._prepared = False
         plans = catalog.plans()
         self._active = self._refreshed(plans.active or BUILTIN_PLAN)
-        if self._active != plans.active:
-            catalog.activate(self._active)
-        self._building: Plan | None = None
-        if plans.building is not None:
-            self._building = self._refreshed(plans.building.plan)
-            if self._building != plans.building.plan:
-                catalog.begin(self._building)
-        catalog.ensure_jobs(self.stages)
+        self._building = self._refreshed(plans.building.plan) if plans.building is not None else None
 
     # -- what others ask
 
@@ -154,6 +148,7 @@ class Profiles:
             if self._building is None and plan == self._active:
                 return False
             if plan != self._building:
+                self._prepare()
                 self._catalog.begin(plan)
                 self._start_afresh()
                 self._building = plan
@@ -199,6 +194,25 @@ class Profiles:
             self._start_afresh()
 
     # -- the work
+
+    def prepare(self) -> None:
+        """Before any work: write down the plans as their profiles are defined now, and open the jobs that are missing.
+
+        Raises CatalogError; then it is to be called again.
+        """
+        with self._lock:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        if self._prepared:
+            return
+        plans = self._catalog.plans()
+        if self._active != plans.active:
+            self._catalog.activate(self._active)
+        if self._building is not None and plans.building is not None and self._building != plans.building.plan:
+            self._catalog.begin(self._building)
+        self._catalog.ensure_jobs(self.stages)
+        self._prepared = True
 
     def advance(self, answers: Answers) -> bool:
         """Do the next small part of a change. True if there is more to do at once. Raises CatalogError."""

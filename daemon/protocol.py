@@ -56,7 +56,7 @@ class Assignment(msgspec.Struct, frozen=True):
     size: int
     mtime_ns: int
     inode: int
-    sidecar: bytes | None
+    sidecars: tuple[bytes, ...]
     stages: tuple[str, ...]
     kind: Kind = Kind.PHOTO
     """What the file is taken for."""

@@ -15,6 +15,7 @@ from search.model_messages import ChangeMessage, DeviceMessage, StageMessage
 
 SHOWN_TAGS = 12
 SHOWN_DETECTIONS = 12
+SHOWN_SUFFIXES = 10
 
 
 def render_results(out: TextIO, message: SearchMessage, *, thumbnails: bool, environ: Mapping[str, str]) -> None:
@@ -84,6 +85,8 @@ def render_status(out: TextIO, message: StatusMessage) -> None:
         lines.append(("", ", ".join(kinds)))
     if counts["missing"]:
         lines.append(("missing", f"{counts['missing']:,} files are gone and not yet forgotten"))
+    if message["passed_over"]:
+        lines.append(("passed over", _suffixes_line(message["passed_over"])))
     lines.append(("profile", message["profile"]))
     if message["change"] is not None:
         lines.append(("change", change_line(message["change"])))
@@ -131,6 +134,13 @@ def time_left(eta_seconds: float | None, long_left: int) -> str:
     if not long_left:
         return left
     return f"{left} for photos, then {'one video or sound' if long_left == 1 else f'{long_left:,} videos and sounds'}"
+
+
+def _suffixes_line(counts: Mapping[str, int]) -> str:
+    """ "12 .xyz, 3 .pdf, 40 others"."""
+    shown = [f"{count:,} {suffix or 'without suffix'}" for suffix, count in list(counts.items())[:SHOWN_SUFFIXES]]
+    others = sum(list(counts.values())[SHOWN_SUFFIXES:])
+    return ", ".join(shown + ([f"{others:,} others"] if others else []))
 
 
 def _many(count: int, kind: str) -> str:

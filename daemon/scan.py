@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from daemon.glance import Glance
 from daemon.ignore import IgnoreRules
+from daemon.mounts import Mount
 from daemon.tree import Folder, walk
-from indexer.media.formats import MEDIA_SUFFIXES, is_media, is_sidecar, sidecars_of
+from indexer.media.formats import is_media, is_open, suffix_passed_over
+from indexer.media.metadata.companions import Companions, is_companion
+from indexer.media.proxies import original_of
 from search.catalog import FileStat, KnownFile
 
 MANY = 100
 """An empty root in which more files than this are known is taken for a disk that is not mounted, if nobody remembers
 which folder it was."""
+
+NO_MOUNTS: Mapping[int, Mount] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -36,6 +45,8 @@ class Scan:
     """Why the root itself cannot be read, if it cannot. Then nothing else is known."""
     empty: bool = False
     """The root has nothing in it at all."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """How many files the rules let in and nothing is known of, by suffix; what goes with media files is not counted."""
     identity: tuple[int, int] | None = None
     """Device and inode of the root."""
 
@@ -46,6 +57,8 @@ class Changes:
 
     changed: list[FileStat]
     """New, different, or back again: what the catalog must be told once it has settled."""
+    noted: list[FileStat]
+    """Unchanged, but for an inode, a device or a time that says nothing about the content."""
     missing: list[str]
     """Known, and gone for good reason to believe so."""
     returned: int
@@ -60,8 +73,16 @@ class Changes:
     """How many of `protected` were deleted, or are on a disk that is not mounted: nobody can tell."""
 
 
-def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
-    """Look at every media file below a root, without opening any.
+def scan_root(
+    root: str,
+    rules: IgnoreRules,
+    below: str | None = None,
+    *,
+    mounts: Mapping[int, Mount] = NO_MOUNTS,
+    glance: Glance | None = None,
+    known: Collection[str] = (),
+) -> Scan:
+    """Look at every media file below a root. Only those are opened whose names leave open what they are.
 
     Folders are walked as `daemon.tree.walk` says (symbolic links, loops). A symbolic link to a file is a path of its
     own, with the size, times and inode of its target; a dangling one is unreadable. Hard links are just two paths.
@@ -71,7 +92,11 @@ def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
         root: absolute path.
         rules: what to leave out.
         below: look only at this folder below the root, which may be gone.
+        mounts: by device, what is mounted.
+        glance: tells what such files are, and remembers it from scan to scan.
+        known: paths that are in the library, and stay whatever their names are.
     """
+    glance = glance or Glance()
     scan = Scan(root, below or root)
     try:
         status = os.stat(root)
@@ -86,12 +111,48 @@ def scan_root(root: str, rules: IgnoreRules, below: str | None = None) -> Scan:
     for folder in walk(root, rules, scan.below):
         scan.folders += 1
         scan.devices.add(folder.device)
-        _look_into(folder, scan, rules)
+        _look_into(folder, scan, rules, mounts=mounts, glance=glance, known=known)
     return scan
 
 
-def look(path: str) -> FileStat | None:
-    """One media file as it is now, with its sidecar; None if it is gone or no regular file.
+class Sidecars:
+    """The sidecars of media files. A folder is read once, so make another one for each batch of looks."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, Companions] = {}
+
+    def of(self, path: str) -> tuple[tuple[str, ...], int | None]:
+        """Paths of the sidecars of a media file that can be looked at, and their stamp."""
+        folder, name = os.path.split(path)
+        return stamped([os.path.join(folder, one) for one in self._companions(folder).of(name)])
+
+    def media_of(self, sidecars: Collection[str]) -> list[str]:
+        """The media files there are that any of these paths of sidecars, which may be gone, speaks about."""
+        folders: defaultdict[str, set[str]] = defaultdict(set)
+        for path in sidecars:
+            folder, name = os.path.split(path)
+            folders[folder].add(name)
+        found = []
+        for folder, changed in folders.items():
+            names = _names_in(folder)
+            companions = Companions([*names, *changed])
+            found += [
+                os.path.join(folder, name)
+                for name in names
+                if is_media(name) and not changed.isdisjoint(companions.of(name))
+            ]
+        return found
+
+    def _companions(self, folder: str) -> Companions:
+        if folder not in self._folders:
+            self._folders[folder] = Companions(_names_in(folder))
+        return self._folders[folder]
+
+
+def look(path: str, sidecars: Sidecars | None = None, mounts: Mapping[int, Mount] = NO_MOUNTS) -> FileStat | None:
+    """One media file as it is now, with its sidecars; None if it is gone or no regular file.
+
+    Who looks at many files passes the same `sidecars` for all.
 
     Raises:
         OSError: it is there, or may be, and cannot be looked at.
@@ -102,16 +163,7 @@ def look(path: str) -> FileStat | None:
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    return FileStat(path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, *_find_sidecar(path))
-
-
-def media_of_sidecar(path: str) -> list[str]:
-    """The media files there are that a sidecar may belong to: a.jpg for a.jpg.xmp; a.jpg, a.cr2, ... for a.xmp."""
-    stem = os.path.splitext(path)[0]
-    candidates = (
-        [stem] if is_media(stem) else [stem + end for suffix in MEDIA_SUFFIXES for end in (suffix, suffix.upper())]
-    )
-    return [candidate for candidate in candidates if os.path.lexists(candidate)]
+    return _described(path, status, mounts, *(sidecars or Sidecars()).of(path))
 
 
 def compare(scan: Scan, known: Mapping[str, KnownFile], remembered: tuple[int, int] | None = None) -> Changes:
@@ -142,15 +194,18 @@ def compare(scan: Scan, known: Mapping[str, KnownFile], remembered: tuple[int, i
             unsure=True,
         )
     changed = []
+    noted = []
     returned = 0
     devices = set(scan.devices)
     for path, seen in scan.files.items():
         old = known.get(path)
         if old is None or not _same(seen, old):
             changed.append(seen)
+        elif _inode_facts(seen) != _inode_facts(old):
+            noted.append(seen)
         if old is not None:
             returned += old.missing_since is not None
-            if old.inode == seen.inode:
+            if old.inode == seen.inode and (seen.inode or seen.continues(old)):
                 devices.add(old.device)
     missing, protected = [], []
     unsure = 0
@@ -167,24 +222,25 @@ def compare(scan: Scan, known: Mapping[str, KnownFile], remembered: tuple[int, i
             missing.append(file.path)
             continue
         protected.append(file.path)
-    return Changes(changed, missing, returned, protected, vanished=False, reason=reason, unsure=unsure)
+    return Changes(changed, noted, missing, returned, protected, vanished=False, reason=reason, unsure=unsure)
 
 
 def _vanished(reason: str, live: list[KnownFile], *, unsure: bool) -> Changes:
     protected = [file.path for file in live]
-    return Changes([], [], 0, protected, vanished=True, reason=reason, unsure=len(live) if unsure else 0)
+    return Changes([], [], [], 0, protected, vanished=True, reason=reason, unsure=len(live) if unsure else 0)
 
 
 def _same(seen: FileStat, old: KnownFile) -> bool:
     return (
-        seen.size == old.size
-        and seen.mtime_ns == old.mtime_ns
-        and seen.inode == old.inode
-        and seen.device == old.device
-        and seen.sidecar == old.sidecar
-        and seen.sidecar_mtime_ns == old.sidecar_mtime_ns
+        seen.continues(old)
+        and seen.sidecars == old.sidecars
+        and seen.sidecars_stamp == old.sidecars_stamp
         and old.missing_since is None
     )
+
+
+def _inode_facts(stat: FileStat) -> tuple[int, int, int, int | None]:
+    return stat.mtime_ns, stat.inode, stat.device, stat.ctime_ns
 
 
 def _obstacle(path: str, unreadable: Mapping[str, str]) -> str | None:
@@ -197,20 +253,32 @@ def _obstacle(path: str, unreadable: Mapping[str, str]) -> str | None:
     return path
 
 
-def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
+def _look_into(
+    folder: Folder,
+    scan: Scan,
+    rules: IgnoreRules,
+    *,
+    mounts: Mapping[int, Mount],
+    glance: Glance,
+    known: Collection[str],
+) -> None:
     if folder.error is not None:
         scan.unreadable[folder.path] = _why(folder.error)
     skip = len(scan.root.rstrip("/")) + 1
     media: list[os.DirEntry[str]] = []
-    sidecars: set[str] = set()
+    beside: list[str] = []
+    paths = {entry.path for entry in folder.files}
     for entry in folder.files:
-        if is_media(entry.name):
-            if not rules.skips_file(entry.path[skip:]):
+        if is_media(entry.name) or is_open(entry.name) or entry.path in known:
+            if not rules.skips_file(entry.path[skip:]) and original_of(entry.path, paths.__contains__) is None:
                 media.append(entry)
-        elif is_sidecar(entry.name):
-            sidecars.add(entry.path)
+        elif is_companion(entry.name):
+            beside.append(entry.name)
         elif entry.is_symlink() and not os.path.exists(entry.path):
             scan.unreadable[entry.path] = "the link leads nowhere"  # perhaps to a folder on an unmounted disk
+        elif (suffix := suffix_passed_over(entry.name)) is not None and not rules.skips_file(entry.path[skip:]):
+            scan.passed_over[suffix] += 1
+    companions = Companions(beside)
     for entry in media:
         path = entry.path
         try:
@@ -221,21 +289,55 @@ def _look_into(folder: Folder, scan: Scan, rules: IgnoreRules) -> None:
             if entry.is_symlink() or not isinstance(error, FileNotFoundError):
                 scan.unreadable[path] = _why(error)
             continue
-        name, changed = _find_sidecar(path, sidecars) if sidecars else (None, None)
-        scan.files[path] = FileStat(
-            path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev, name, changed
-        )
+        signature = status.st_size, status.st_mtime_ns, status.st_ino
+        if is_open(path) and path not in known and not glance.is_media(path, signature):
+            scan.passed_over[os.path.splitext(path)[1].lower()] += 1
+            continue
+        sidecars = stamped([os.path.join(folder.path, one) for one in companions.of(entry.name)])
+        scan.files[path] = _described(path, status, mounts, *sidecars)
 
 
-def _find_sidecar(path: str, sidecars: Collection[str] | None = None) -> tuple[str | None, int | None]:
-    """Path and mtime (ns) of a media file's sidecar. `sidecars`: the only ones that can be there, if that is known."""
-    for candidate in sidecars_of(path):
-        if sidecars is None or candidate in sidecars:
-            try:
-                return candidate, os.stat(candidate).st_mtime_ns
-            except OSError:
-                continue
-    return None, None
+def _described(
+    path: str,
+    status: os.stat_result,
+    mounts: Mapping[int, Mount],
+    sidecars: tuple[str, ...],
+    sidecars_stamp: int | None,
+) -> FileStat:
+    mount = mounts.get(status.st_dev)
+    lasting = mount is None or mount.keeps_inodes
+    return FileStat(
+        path,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ino if lasting else 0,
+        status.st_dev,
+        sidecars,
+        sidecars_stamp,
+        ctime_ns=status.st_ctime_ns if lasting else None,
+    )
+
+
+def stamped(sidecars: Sequence[str]) -> tuple[tuple[str, ...], int | None]:
+    """Those of these files that can be looked at, and what changes when one of them does: of one its mtime (ns)."""
+    found, times = [], []
+    for path in sidecars:
+        try:
+            times.append(os.stat(path).st_mtime_ns)
+        except OSError:
+            continue
+        found.append(path)
+    if len(times) > 1:
+        digest = hashlib.blake2b(repr(times).encode(), digest_size=8).digest()
+        return tuple(found), int.from_bytes(digest, signed=True)
+    return tuple(found), next(iter(times), None)
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _device_above(folder: str) -> int:

@@ -125,6 +125,12 @@ class Scheduler:
         self.paused: str | None = None
         """Why work waits although there is some."""
 
+    def use(self, workers: Workers, *, look_ahead: int, pause: Callable[[], str | None]) -> None:
+        """Give the work to other workers; what the old ones have in hand goes back with the next step."""
+        self._workers = workers
+        self._look_ahead = look_ahead
+        self._pause = pause
+
     @property
     def in_hand(self) -> int:
         """How many files are being analysed, until their results are stored and counted in `progress`."""
@@ -271,7 +277,7 @@ class Scheduler:
                 size=stat.size,
                 mtime_ns=stat.mtime_ns,
                 inode=stat.inode,
-                sidecar=None if stat.sidecar is None else os.fsencode(stat.sidecar),
+                sidecars=tuple(map(os.fsencode, stat.sidecars)),
                 stages=work.stages,
                 kind=work.kind,
                 vectors=work.vectors,

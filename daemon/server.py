@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from config.errors import ServiceError
+from config.schema import Socket
 
 KEEP_ALIVE_SECONDS = 5
 GRACE_SECONDS = 3
@@ -20,19 +21,17 @@ GRACE_SECONDS = 3
 
 
 class Server(uvicorn.Server):
-    """Serves `app` to at most `max_clients` connections at a time and says when it listens.
+    """Serves `app` within `limits` and says when it listens.
 
-    A further client is told so. One that has not sent a whole request head after `timeout_seconds` is cut off, or it
-    could hold its place for ever.
+    A client beyond `max_clients` is told so. One that has not sent a whole request head after `timeout_seconds` is cut
+    off, or it could hold its place for ever.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, max_clients: int, timeout_seconds: float, listening: Callable[[], None]
-    ) -> None:
+    def __init__(self, app: ASGIApp, limits: Callable[[], Socket], *, listening: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=_bounded(max_clients, timeout_seconds),
+                http=_bounded(limits),
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -47,7 +46,7 @@ class Server(uvicorn.Server):
         self._listening()
 
 
-def _bounded(max_clients: int, timeout_seconds: float) -> type[H11Protocol]:
+def _bounded(limits: Callable[[], Socket]) -> type[H11Protocol]:
     """uvicorn's protocol with these bounds; uvicorn wants a class, and has no place for its arguments."""
 
     class Bounded(H11Protocol):
@@ -56,7 +55,7 @@ def _bounded(max_clients: int, timeout_seconds: float) -> type[H11Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._surplus = len(self.connections) > max_clients
+            self._surplus = len(self.connections) > limits().max_clients
             self._await_head()
 
         def data_received(self, data: bytes) -> None:
@@ -77,7 +76,7 @@ def _bounded(max_clients: int, timeout_seconds: float) -> type[H11Protocol]:
 
         def _await_head(self) -> None:
             if self._head_deadline is None:
-                self._head_deadline = self.loop.call_later(timeout_seconds, self.transport.close)
+                self._head_deadline = self.loop.call_later(limits().timeout_seconds, self.transport.close)
 
         def _stop_waiting(self) -> None:
             if self._head_deadline is not None:

@@ -1,4 +1,4 @@
-"""The service: watch, index, answer, until told to stop.
+"""The service: watch, index, answer, until told to stop. A disk that is full or cannot be written stops none of it.
 
 Three threads and a child: the main thread answers on the socket, one thread looks at folders, one moves work through
 the worker process. systemd hears from us only while both of ours are alive.
@@ -16,9 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from config.disk import remedy_for
 from config.errors import CatalogError, ModelError, ReverieError, ServiceError
-from config.settings import Settings
-from config.version import current_version
 from daemon.api import build_app
 from daemon.forgetting import forget
 from daemon.hints import Hint
@@ -28,7 +27,9 @@ from daemon.lock import LibraryLock
 from daemon.model_report import cost_of, known_models
 from daemon.notify import Notifier
 from daemon.profiles import cancelled
+from daemon.reload import Reloader, on_hangup
 from daemon.server import Server
+from daemon.service_message import describe, one_line
 from daemon.sockets import open_socket
 from daemon.watcher import Watcher
 from search.messages import ForgottenMessage, ProgressMessage, ServiceMessage, StatusMessage
@@ -37,7 +38,7 @@ from search.model_messages import CostMessage, ModelsMessage
 logger = logging.getLogger(__name__)
 
 TROUBLE_SECONDS = 30.0
-"""How long the line rests after something no retry can mend at once: a full disk, missing weights."""
+"""How long a thread rests after something no retry can mend at once: a full disk, missing weights."""
 
 IDLE_SECONDS = 2.0
 """How often the line looks for work that nobody announced: files that wait for another attempt."""
@@ -53,19 +54,26 @@ BEAT_SECONDS = 60.0
 
 
 class Service:
-    """One library, served. `run` returns when asked to stop by SIGTERM or SIGINT."""
+    """One library, served. `run` returns when asked to stop by SIGTERM or SIGINT; SIGHUP has the settings read again.
 
-    def __init__(self, settings: Settings, folders: Sequence[str], environ: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._folders = tuple(folders)
+    `folders` are watched besides those of the settings.
+    """
+
+    def __init__(self, reloader: Reloader, folders: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._reloader = reloader
+        self._paths = reloader.settings.paths
+        self._named = tuple(folders)
+        self._folders = self._to_watch()
         self._environ = environ
         self._notifier = Notifier(environ)
         self._started = time.monotonic()
         self._stopping = threading.Event()
         self._orders: queue.SimpleQueue[Hint | _Order | None] = queue.SimpleQueue()
+        self._hangups: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._beats: dict[str, float] = {}
         self._state = "starting"
-        self._trouble: str | None = None
+        self._troubles: dict[str, ReverieError] = {}
+        self._configured: list[str] | None = None
 
     def run(self) -> None:
         """Serve until stopped.
@@ -74,14 +82,15 @@ class Service:
             LibraryBusy: another process holds the library.
             CatalogError, ServiceError: the library or the socket cannot be opened.
         """
-        paths = self._settings.paths
+        on_hangup(lambda: self._hangups.put(None))
+        paths, settings = self._paths, self._reloader.settings
         with LibraryLock(paths.lock):
-            self._indexing = Indexing(self._settings)
+            self._indexing = Indexing(settings)
             self._watcher = Watcher(
                 self._folders,
                 self._indexing.intake.rules,
                 notify=self._orders.put,
-                poll_seconds=self._settings.watch.poll_seconds,
+                poll_seconds=settings.watch.poll_seconds,
             )
             listener = open_socket(paths.socket, self._environ)
             self._answering_on = listener.getsockname()
@@ -90,25 +99,14 @@ class Service:
             finally:
                 listener.close()
                 if not self._environ.get("LISTEN_FDS"):
-                    paths.socket.unlink(missing_ok=True)
+                    with contextlib.suppress(OSError):  # a disk that has become read-only; a stale one harms nobody
+                        paths.socket.unlink()
                 self._indexing.close()
                 logger.info("stopped")
 
     def _serve(self, listener: socket.socket) -> None:
-        limits = self._settings.socket
-        app = build_app(
-            self._indexing.answers,
-            self,
-            limit=self._settings.search.limit,
-            timeout_seconds=limits.timeout_seconds,
-            max_request_bytes=limits.max_request_kilobytes * 1000,
-        )
-        server = Server(
-            app,
-            max_clients=limits.max_clients,
-            timeout_seconds=limits.timeout_seconds,
-            listening=self._ready,
-        )
+        app = build_app(self._indexing.answers, self, lambda: self._reloader.settings)
+        server = Server(app, lambda: self._reloader.settings.socket, listening=self._ready)
         threads = [
             threading.Thread(target=self._guard, args=(name, work), name=name)
             for name, work in (("watch", self._watch), ("index", self._index), ("tell", self._tell))
@@ -125,6 +123,7 @@ class Service:
             self._notifier.stopping()
             self._stopping.set()
             self._orders.put(None)
+            self._hangups.put(None)
             self._indexing.wake()
             for thread in threads:
                 thread.join()
@@ -142,7 +141,9 @@ class Service:
         message["change"] = self._indexing.change()
         message["stages"] = self._indexing.stage_messages()
         message["devices"] = self._indexing.device_messages()
-        message["notes"] = self._indexing.notes() + message["notes"]
+        trouble = self._trouble or ""
+        known = [note for note in message["notes"] if note["title"] not in trouble]
+        message["notes"] = self._reloader.notes + self._indexing.notes() + known
         return message
 
     def index(self, paths: list[str]) -> Callable[[], ProgressMessage]:
@@ -160,6 +161,8 @@ class Service:
             if report["done"] >= report["total"] or self._stopping.is_set():
                 report["state"] = "done"
                 report["notes"] = order.notes
+            elif (trouble := next(iter(self._troubles.copy().values()), None)) is not None:
+                raise ServiceError(trouble.title, f"{trouble.remedy} Then the service goes on by itself.".lstrip())
             return report
 
         return tell
@@ -180,11 +183,11 @@ class Service:
 
     def models(self) -> ModelsMessage:
         """What is known, installed and in use."""
-        return known_models(self._indexing.catalog, self._settings.paths, self._indexing.change())
+        return known_models(self._indexing.catalog, self._paths, self._indexing.change())
 
     def cost(self, profile: str) -> CostMessage:
         """What a change to a profile would take. Raises ModelError, ConfigError."""
-        return cost_of(profile, self._indexing.catalog, self._settings.paths)
+        return cost_of(profile, self._indexing.catalog, self._paths)
 
     def use(self, profile: str) -> Callable[[], ProgressMessage]:
         """Begin to change to a profile, and tell how far that is. Raises as `Profiles.begin` does."""
@@ -224,33 +227,62 @@ class Service:
 
     def _watch(self) -> None:
         """Look at folders: all of them at first and on a timer, parts of them when something hints at a change."""
-        intake = self._indexing.intake
-        configured = [str(folder) for folder in self._settings.folders]
-        for sentence in self._indexing.configure(configured, set(self._folders).difference(configured)):
-            logger.warning("%s", sentence)
         self._watcher.start()
-        self._look_elsewhere()
-        rescan_seconds = self._settings.watch.rescan_minutes * 60
-        rescan_due = time.monotonic() + rescan_seconds  # the watcher asks for the first scan of each folder itself
+        scanned = time.monotonic()  # the watcher asks for the first scan of each folder itself
+        rest_until = 0.0
+        everything = False
+        wait: float | None = None
         while not self._stopping.is_set():
             self._beat("watch")
-            if time.monotonic() >= rescan_due:
-                for folder in self._folders:
-                    self._scan(folder)
-                self._look_elsewhere()
-                self._indexing.forget()
-                rescan_due = time.monotonic() + rescan_seconds
-            wait = intake.settle()
-            timeout = min(BEAT_SECONDS / 4, max(0.0, rescan_due - time.monotonic()), 60.0 if wait is None else wait)
-            orders = self._await_orders(timeout)
-            hints = [order for order in orders if isinstance(order, Hint)]
-            for root in dict.fromkeys(hint.root for hint in hints if hint.kind == "rescan"):
-                self._scan(root)
-            intake.follow([hint for hint in hints if hint.kind != "rescan"])
+            rescan_due = scanned + self._reloader.settings.watch.rescan_minutes * 60
+            due = rest_until if everything else min(rescan_due, time.monotonic() + (60.0 if wait is None else wait))
+            orders = self._await_orders(min(BEAT_SECONDS / 4, max(0.0, due - time.monotonic())))
             for order in orders:
                 if isinstance(order, _Order):
                     self._carry_out(order)
+            if time.monotonic() < rest_until:
+                continue  # all folders are looked at afterwards: no hint is lost
+            everything = everything or time.monotonic() >= rescan_due
+            try:
+                wait = self._look([order for order in orders if isinstance(order, Hint)], everything=everything)
+            except (CatalogError, OSError) as error:
+                self._rest("watch", error)
+                rest_until, everything = time.monotonic() + TROUBLE_SECONDS, True
+                continue
+            if everything:
+                scanned, everything = time.monotonic(), False
+            self._troubles.pop("watch", None)
         self._watcher.stop()
+
+    def _look(self, hints: Sequence[Hint], *, everything: bool) -> float | None:
+        """Look where something may have changed; returns seconds until that is due again, None: nothing is settling.
+
+        Raises CatalogError, OSError; then everything is to be looked at later.
+        """
+        intake, folders = self._indexing.intake, self._folders
+        configured = self._configure()
+        wanted = [hint.root for hint in hints if hint.kind == "rescan" and hint.root in folders]
+        for folder in folders if everything else dict.fromkeys(wanted):
+            self._scan(folder)
+        if everything or configured:
+            self._look_elsewhere()
+        if everything:
+            self._indexing.forget()
+        intake.follow([hint for hint in hints if hint.kind != "rescan" and hint.root in folders])
+        return intake.settle()
+
+    def _configure(self) -> bool:
+        """Have the catalog follow the folders of the settings. True if they are others than before.
+
+        Raises CatalogError.
+        """
+        configured = [str(folder) for folder in self._reloader.settings.folders]
+        if configured == self._configured:
+            return False
+        for sentence in self._indexing.configure(configured, set(self._folders).difference(configured)):
+            logger.warning("%s", sentence)
+        self._configured = configured
+        return True
 
     def _await_orders(self, timeout: float) -> list[Hint | _Order | None]:
         """Everything that waits, once there is something or the time is over. Floods of hints come in one piece."""
@@ -286,6 +318,8 @@ class Service:
 
     def _carry_out(self, order: _Order) -> None:
         try:
+            if order.new_folders:
+                self._watch_anew()
             for path in order.paths:
                 if os.path.lexists(path):
                     if os.path.isdir(path):
@@ -296,7 +330,17 @@ class Service:
             self._look_elsewhere()
         except ReverieError as error:
             order.error = error
-        order.scanned.set()
+        finally:
+            order.scanned.set()
+
+    def _watch_anew(self) -> None:
+        """Watch as the settings say now."""
+        watch = self._reloader.settings.watch
+        self._folders = self._to_watch()
+        self._watcher.change(self._folders, self._indexing.intake.rules, poll_seconds=watch.poll_seconds)
+
+    def _to_watch(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*map(str, self._reloader.settings.folders), *self._named]))
 
     def _index(self) -> None:
         """Move work through the worker."""
@@ -307,74 +351,65 @@ class Service:
             if time.monotonic() >= rest_until:
                 try:
                     busy = self._indexing.step()
-                    self._trouble = None
-                except (ModelError, CatalogError) as error:
-                    logger.error("indexing rests for %.0f s: %s", TROUBLE_SECONDS, error)
-                    self._trouble = str(error)
+                    self._troubles.pop("index", None)
+                except (ModelError, CatalogError, OSError) as error:
+                    self._rest("index", error)
                     rest_until = time.monotonic() + TROUBLE_SECONDS
             if not busy:
-                self._indexing.answers.rest(self._settings.processing.idle_seconds)
+                self._indexing.answers.rest(self._reloader.settings.processing.idle_seconds)
                 self._indexing.wait(IDLE_SECONDS if self._indexing.profiles.building is None else CHANGE_SECONDS)
 
+    def _rest(self, thread: str, error: ReverieError | OSError) -> None:
+        """Say why a thread rests; once, however often it tries again."""
+        if isinstance(error, OSError):
+            error = ServiceError(f"The system refuses something: {error}.", remedy_for(error))
+        if str(error) != str(self._troubles.get(thread, "")):
+            logger.error("the %s thread tries again every %.0f s: %s", thread, TROUBLE_SECONDS, error)
+        self._troubles[thread] = error
+
     def _tell(self) -> None:
-        """Tell systemd what we are doing, and that we are alive while we are."""
-        while not self._stopping.wait(min(STATUS_SECONDS, self._notifier.watchdog_interval or STATUS_SECONDS)):
+        """Tell systemd what we are doing, and that we are alive while we are. Read the settings when we are told to."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                self._hangups.get(timeout=min(STATUS_SECONDS, self._notifier.watchdog_interval or STATUS_SECONDS))
+                if not self._stopping.is_set():
+                    self._reload()
+            if self._stopping.is_set():
+                return
             oldest = min(self._beats.values(), default=time.monotonic())
             if time.monotonic() - oldest < BEAT_SECONDS:
                 self._notifier.watchdog()
-            self._notifier.status(self._one_line())
+            with contextlib.suppress(CatalogError):  # the thread that has to write says so
+                self._notifier.status(self._trouble or one_line(self._indexing))
+
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        changed = self._reloader.reload()
+        settings = self._reloader.settings
+        if "logging.level" in changed:
+            logging.getLogger().setLevel(settings.logging.level.upper())
+        self._indexing.use(settings, changed)
+        self._orders.put(_Order((), new_folders=True))
+        self._notifier.ready()
 
     def _beat(self, thread: str) -> None:
         self._beats[thread] = time.monotonic()
 
-    def _one_line(self) -> str:
-        report = self._indexing.report("")
-        left = report["total"] - report["done"]
-        if not left:
-            return "idle"
-        rate = f", {report['photos_per_second']:.1f} photos/s" if report["photos_per_second"] else ""
-        return f"{left} to do{rate}"
+    @property
+    def _trouble(self) -> str | None:
+        return " ".join(dict.fromkeys(map(str, self._troubles.copy().values()))) or None
 
     def _describe(self) -> ServiceMessage:
-        report = self._indexing.report("")
-        pace = self._indexing.progress.pace()
-        left = report["total"] - report["done"]
-        return {
-            "pid": os.getpid(),
-            "version": current_version(),
-            "uptime_seconds": round(time.monotonic() - self._started, 1),
-            "state": self._state if self._state != "idle" or not left else f"indexing, {left} to do",
-            "trouble": self._trouble,
-            "settling": self._indexing.intake.settling,
-            "paused": self._indexing.paused,
-            "worker_pid": self._indexing.workers.pid,
-            "pace": {
-                "photos_per_second": report["photos_per_second"] if left else 0.0,
-                "eta_seconds": report["eta_seconds"],
-                "bottleneck": pace.bottleneck if left else None,
-                "seconds_per_step": {step: round(spent, 5) for step, spent in pace.seconds_per_step.items()},
-                "finished": pace.finished,
-                "failed": pace.failed,
-                "long_left": report["long_left"],
-            },
-            "long_files": self._indexing.long_files(),
-            "folders": [
-                {
-                    "path": health.root,
-                    "mode": health.mode,
-                    "reason": self._indexing.intake.obstacle(health.root) or health.reason or None,
-                    "remedy": health.remedy or None,
-                }
-                for health in self._watcher.health()
-            ],
-        }
+        uptime = time.monotonic() - self._started
+        return describe(self._indexing, self._watcher, uptime=uptime, state=self._state, trouble=self._trouble)
 
 
 class _Order:
-    """A request to index some paths now."""
+    """A request to index some paths now, or to watch the folders of new settings."""
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
+    def __init__(self, paths: tuple[str, ...], *, new_folders: bool = False) -> None:
         self.paths = paths
+        self.new_folders = new_folders
         self.scanned = threading.Event()
         self.error: ReverieError | None = None
         self.notes: list[str] = []

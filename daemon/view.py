@@ -9,13 +9,13 @@ import ctypes
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from config.paths import Paths
-from indexer.models.query import QueryEncoder, load_background, load_query_encoder
+from indexer.models.query import QueryEncoder, load_background, load_query_encoder, reads_english_only
 from indexer.models.resources import Resources, RunPolicy
 from indexer.models.space import SPACE
 from indexer.records import Plan, Stage
@@ -105,7 +105,10 @@ class View:
 def open_view(plan: Plan, catalog: Catalog, paths: Paths) -> View:
     """The view of a plan, its index in step with the catalog. The query side is loaded by whoever asks first."""
     index = VectorIndex(catalog, plan.space, paths.library)
-    query = QuerySide(plan, query_resources(paths))
-    calibration = BUILTIN if Stage.CONCEPTS in plan.stages else DUAL_ENCODER
+    resources = query_resources(paths)
+    query = QuerySide(plan, resources)
+    calibration = BUILTIN
+    if Stage.CONCEPTS not in plan.stages:
+        calibration = replace(DUAL_ENCODER, only_latin=reads_english_only(plan, resources))
     engine = Engine(catalog, index, query.encode, labels=query.background, calibration=calibration)
     return View(plan, index, query, engine)

@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -91,17 +91,12 @@ class Watcher:
         check_seconds: float = CHECK_SECONDS,
         proc: Path = Path("/proc"),
     ) -> None:
-        self._roots = {
-            root: _RootWatcher(
-                root,
-                rules,
-                notify=notify,
-                schedule=PollSchedule(poll_seconds, time.monotonic),
-                check_seconds=check_seconds,
-                proc=proc,
-            )
-            for root in roots
-        }
+        self._rules = rules
+        self._notify = notify
+        self._poll_seconds = poll_seconds
+        self._check_seconds = check_seconds
+        self._proc = proc
+        self._roots = {root: self._watch(root) for root in roots}
 
     def start(self) -> None:
         """Begin. Returns at once; a big or slow root is watched from its first "rescan" hint on."""
@@ -110,10 +105,19 @@ class Watcher:
 
     def stop(self) -> None:
         """End all threads and give all watches back. No hint comes after it returns."""
-        for root in self._roots.values():
-            root.ask_to_stop()
-        for root in self._roots.values():
-            root.join()
+        _stop(self._roots.values())
+
+    def change(self, roots: Sequence[str], rules: IgnoreRules, *, poll_seconds: float) -> None:
+        """Watch these roots in this way from now on. A root for which nothing changes is watched without a gap; any
+        other begins anew, with a scan. To be called between `start` and `stop`."""
+        same = rules is self._rules and poll_seconds == self._poll_seconds
+        kept = {root: watched for root, watched in self._roots.items() if same and root in roots}
+        _stop([watched for root, watched in self._roots.items() if root not in kept])
+        self._rules, self._poll_seconds = rules, poll_seconds
+        new = {root: self._watch(root) for root in roots if root not in kept}
+        self._roots = {root: kept.get(root) or new[root] for root in roots}
+        for root in new.values():
+            root.start()
 
     def health(self) -> tuple[RootHealth, ...]:
         """How each root is watched, in the order given."""
@@ -127,6 +131,16 @@ class Watcher:
         watcher = self._roots.get(root)
         if watcher is not None:
             watcher.scanned(seconds, changed=changed)
+
+    def _watch(self, root: str) -> _RootWatcher:
+        return _RootWatcher(
+            root,
+            self._rules,
+            notify=self._notify,
+            schedule=PollSchedule(self._poll_seconds, time.monotonic),
+            check_seconds=self._check_seconds,
+            proc=self._proc,
+        )
 
 
 class _RootWatcher:
@@ -273,3 +287,10 @@ class _RootWatcher:
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.close()
+
+
+def _stop(roots: Collection[_RootWatcher]) -> None:
+    for root in roots:
+        root.ask_to_stop()
+    for root in roots:
+        root.join()

@@ -53,16 +53,12 @@ logger = logging.getLogger(__name__)
 TELL_SECONDS = 2.0
 """How often it is looked whether a network came to run in another way."""
 
-NO_HUB = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
+QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""Set before any library reads them: models were pulled and verified beforehand, and a worker that reads untrusted
-files has no business on the network."""
+"""Set before any library reads them."""
 
 
 class _Link:
@@ -86,9 +82,10 @@ class _Link:
 
 def main(descriptor: int) -> int:
     """Work until the pipe closes. Returns the exit status."""
-    os.environ.update(NO_HUB)
+    os.environ.update(QUIET)
     warnings.simplefilter("ignore")  # what libraries say to their programmers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the service ends us in order
+    for number in (signal.SIGINT, signal.SIGHUP):  # Ctrl-C, and the end of a terminal, go to the whole group:
+        signal.signal(number, signal.SIG_IGN)  # whoever started us ends us in order
     _offer_to_the_oom_killer()
     cv2.setNumThreads(1)  # the decode threads are the parallelism; OpenCV's own would only get in their way
     link = _Link(Connection(descriptor))
@@ -212,7 +209,7 @@ def _tasks(link: _Link) -> Iterator[Task]:
             content_hash=order.content_hash,
             path=os.fsdecode(order.path),
             identity=FileIdentity(size=order.size, mtime_ns=order.mtime_ns, inode=order.inode),
-            sidecar=None if order.sidecar is None else os.fsdecode(order.sidecar),
+            sidecars=tuple(map(os.fsdecode, order.sidecars)),
             stages=order.stages,
             kind=order.kind,
             vectors=order.vectors,

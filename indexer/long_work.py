@@ -9,13 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from config.errors import MediaError, StageFailed, UnsupportedFormat
+from config.errors import StageFailed, UnsupportedFormat
 from indexer.frame_lane import FrameLane
 from indexer.hearing import HeardAll, hear
 from indexer.media.container import Source, VideoLimits
-from indexer.media.describe_long import describe_audio, describe_video
-from indexer.media.files import FileIdentity, read_file
+from indexer.media.files import FileIdentity
 from indexer.media.limits import Limits
+from indexer.media.metadata.describe_recording import describe_audio, describe_video
+from indexer.media.metadata.info import keyword_tags
+from indexer.media.metadata.sidecars import facts_beside
 from indexer.media.sound import Audio, open_audio
 from indexer.media.video import Video, open_video
 from indexer.notes import Notes
@@ -26,8 +28,11 @@ from indexer.records import Analysis, Failure, Kind, MediaInfo, Segment, Stage, 
 from indexer.seeing import Sampling, Seer
 from indexer.seen import Seen, added, most_sure
 from indexer.stage import SoundStage
-from indexer.stage_set import WITHOUT_NETWORK, Owed, StageSet
+from indexer.stage_set import Owed, StageSet
 from indexer.stages import STAGES, applies
+
+CUT = frozenset({Stage.DESCRIBE, Stage.PIXELS})
+"""Done whenever the frames of a video are gone through."""
 
 _T = TypeVar("_T")
 _Opener = Callable[[str, VideoLimits, FileIdentity | None, Callable[[], None]], AbstractContextManager[Video | Audio]]
@@ -80,8 +85,8 @@ class LongWork:
         if owed.stored is not None:
             return self._reread(task, owed, progress)
         with _opened(task, self._settings.limits, progress.got_on) as media:
-            sidecar = self._read_sidecar(task.sidecar)
-            info = describe_video(media, sidecar) if isinstance(media, Video) else describe_audio(media, sidecar)
+            beside = facts_beside(task.path, task.sidecars, self._sidecar_limits)
+            info = describe_video(media, beside) if isinstance(media, Video) else describe_audio(media, beside)
             progress.whole = info.duration or 0.0
             return self._analysed(task, owed, media, info, progress)
 
@@ -89,7 +94,7 @@ class LongWork:
         asked = [name for name in task.stages if name not in owed.failed]
         wanted = [name for name in asked if applies(name, info.kind)]
         listening = {name: stage for name, stage in owed.sound.items() if name in wanted}
-        seeing = any(name not in owed.sound for name in wanted)
+        seeing = any(name not in owed.sound and name != Stage.METADATA for name in wanted)
         watched = progress.reporter() if isinstance(media, Video) and seeing else None
         listened = progress.reporter() if listening else None
         hearing = Aside(
@@ -112,7 +117,8 @@ class LongWork:
         nothing_else = Analysis(
             media_id=task.media_id,
             stages=done,
-            info=info if Stage.DESCRIBE in done or info.kind is not task.kind else None,
+            info=info if {Stage.METADATA, Stage.DESCRIBE} & done.keys() or info.kind is not task.kind else None,
+            tags=_of(done, keyword_tags(info)),
             segments=(Segment(0, 0.0, info.duration),),
             events=_of(done, heard.events),
             transcripts=_of(done, heard.transcripts),
@@ -123,14 +129,14 @@ class LongWork:
         if seen is None:
             return nothing_else
         # What a video shows is cut into moments each time: whatever is said about them comes with them.
-        done |= {name: STAGES[name] for name in WITHOUT_NETWORK}
+        done |= {name: STAGES[name] for name in CUT}
         return replace(
             nothing_else,
             stages=done,
             info=info,
             pixels=seen.pixels,
             segments=seen.segments,
-            tags=_of(done, seen.tags),
+            tags=nothing_else.tags | _of(done, seen.tags),
             detections=_of(done, seen.detections),
             aesthetic=_of(done, seen.aesthetic),
             embeddings=tuple(one for found in _of(done, seen.embeddings).values() for one in found),
@@ -143,7 +149,7 @@ class LongWork:
         sampling = self._settings.sampling
         stages = [*owed.photo, *owed.vector, *owed.clip]
         about = [f"{name} {revision_of(name, owed)}" for name in sorted(stages)]
-        about += [f"{name} {STAGES[name]}" for name in sorted(WITHOUT_NETWORK)]
+        about += [f"{name} {STAGES[name]}" for name in sorted(CUT)]
         about.append(f"{sampling.strategy} {sampling.fps}")
         seer = Seer(
             video,
@@ -189,15 +195,6 @@ class LongWork:
             frames=len(looked),
             failed=_failures(task, failed),
         )
-
-    def _read_sidecar(self, path: str | None) -> bytes | None:
-        """A sidecar that cannot be read must not cost us the file it belongs to."""
-        if path is None:
-            return None
-        try:
-            return read_file(path, None, self._sidecar_limits)
-        except MediaError:
-            return None
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from config.errors import StageFailed
+from config.errors import MediaError, StageFailed
 from indexer.findings import analyse_each, blamed_on
 from indexer.media.files import FileIdentity
-from indexer.records import Analysis, Failure, Kind, MediaInfo, PixelStats, Tag
+from indexer.media.metadata.info import keyword_tags
+from indexer.records import Analysis, Failure, Kind, MediaInfo, PixelStats, Stage, Tag
 from indexer.stage import Findings, VectorStage, View
 from indexer.stage_set import WITHOUT_NETWORK, Owed
 from indexer.stages import STAGES, cuts_out, source_of
@@ -27,7 +28,8 @@ class Task:
     content_hash: str
     path: str
     identity: FileIdentity
-    sidecar: str | None
+    sidecars: tuple[str, ...]
+    """The files that speak about it, the most specific first."""
     stages: tuple[str, ...]
     kind: Kind = Kind.PHOTO
     """What it is taken for; the content may prove to be another."""
@@ -53,6 +55,8 @@ class PhotoWork(Looked):
 
     task: Task
     info: MediaInfo | None = None
+    refused: MediaError | None = None
+    """Why it cannot be decoded; what it says about itself is all there is."""
     stats: PixelStats | None = None
     tags: dict[str, tuple[Tag, ...]] = field(default_factory=dict)
 
@@ -61,6 +65,13 @@ class PhotoWork(Looked):
         now = time.perf_counter()
         self.seconds[step] = self.seconds.get(step, 0.0) + now - began
         return now
+
+    def described(self, info: MediaInfo) -> None:
+        """Take what the file says, where that is owed."""
+        if not {Stage.METADATA, Stage.DESCRIBE}.isdisjoint(self.task.stages):
+            self.info = info
+        if Stage.METADATA in self.task.stages:
+            self.tags |= keyword_tags(info)
 
 
 def prepare_stages(prepared: Looked, view: View) -> None:
@@ -126,6 +137,8 @@ def revision_of(stage: str, owed: Owed) -> int:
 def result_of(item: PhotoWork) -> Analysis:
     """What is stored of a photo: of the stages it owes only, whichever others had to run for them."""
     task, owed = item.task, item.owed
+    if item.refused is not None:
+        return _undecodable(item, item.refused)
     done = [name for name in task.stages if name not in item.failed]
     findings = {name: item.findings[name] for name in done if name in item.findings}
     return Analysis(
@@ -142,5 +155,26 @@ def result_of(item: PhotoWork) -> Analysis:
             Failure(media_id=task.media_id, stages=(name,), title=error.title, remedy=error.remedy, permanent=False)
             for name, error in item.failed.items()
             if name in task.stages
+        ),
+    )
+
+
+def _undecodable(item: PhotoWork, error: MediaError) -> Analysis:
+    """What is stored of a photo whose metadata could be read and whose picture could not."""
+    others = tuple(name for name in item.task.stages if name != Stage.METADATA)
+    return Analysis(
+        media_id=item.task.media_id,
+        stages={Stage.METADATA: STAGES[Stage.METADATA]},
+        info=item.info,
+        tags=item.tags,
+        seconds=item.seconds,
+        failed=(
+            Failure(
+                media_id=item.task.media_id,
+                stages=others,
+                title=error.title,
+                remedy=error.remedy,
+                permanent=error.permanent,
+            ),
         ),
     )

@@ -5,6 +5,7 @@ Named by content and replaced whole, so that a kill leaves an old one, a new one
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -39,18 +40,15 @@ class Pictures:
         """Remove those of moments after this one, which a video had when it was cut in another way."""
         for path in self._keyframes(content_hash):
             if int(path.stem.rpartition("-")[2]) > beyond:
-                path.unlink(missing_ok=True)
+                self._remove(path)
 
     def keep_cut_out(self, content_hash: str, png: bytes | None) -> None:
         """Write or replace it; None: remove an older one."""
         path = cutout_path(self._folder, content_hash)
         if png is not None:
             self._write(path, png)
-            return
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        else:
+            self._remove(path)
 
     def cut_out(self, content_hash: str) -> Path | None:
         """Where it is, if there is one."""
@@ -67,13 +65,13 @@ class Pictures:
     def forget(self, content_hash: str) -> None:
         """Remove all pictures of a content."""
         for place in (thumbnail_path, cutout_path, preview_path):
-            place(self._folder, content_hash).unlink(missing_ok=True)
+            self._remove(place(self._folder, content_hash))
         self.drop_keyframes(content_hash, 0)
 
     def drop_cut_outs(self) -> None:
         """Remove the cut-outs of all photos."""
         for path in self._folder.glob("*/*.png"):
-            path.unlink(missing_ok=True)
+            self._remove(path)
 
     def take(self, contents: Iterable[str]) -> dict[str, bytes]:
         """The pictures of contents (by their hashes) by their names in the folder, out of it. Those of a video that is
@@ -103,6 +101,14 @@ class Pictures:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(data)
             partial.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()  # half a picture would take the room that is missing
+            raise self._unwritable(error) from error
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
         except OSError as error:
             raise self._unwritable(error) from error
 

@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from config.errors import FileVanished, MediaError, ReverieError
+from config.errors import FileVanished, MediaError, ReverieError, UnreadableFile
 from indexer.frame_lane import FrameLane, FrameWork
 from indexer.long_work import LongFiles, LongWork
-from indexer.media.describe import describe_photo
 from indexer.media.files import read_file
 from indexer.media.limits import Limits
-from indexer.media.photo import MIN_SHORT_SIDE, decode_photo
+from indexer.media.metadata.describe_photo import describe_photo
+from indexer.media.metadata.info import says_something
+from indexer.media.metadata.sidecars import Beside, facts_beside
+from indexer.media.photo import MIN_SHORT_SIDE, decode_photo, shape_of
 from indexer.media.thumbnail import encode_thumbnail
 from indexer.models import pixels
 from indexer.photo_work import (
@@ -39,11 +41,13 @@ from indexer.photo_work import (
 from indexer.pictures import Pictures
 from indexer.records import Analysis, Failure, Kind, Stage, stage_order
 from indexer.stage import LoadedStage, View
-from indexer.stage_set import WITHOUT_NETWORK, StageSet
+from indexer.stage_set import StageSet
 
 __all__ = ["Pipeline", "Task"]
 
 logger = logging.getLogger(__name__)
+
+_OF_PIXELS = frozenset({Stage.DESCRIBE, Stage.PIXELS})
 
 LEAST_BATCH = 16
 """Photos collected for a batch where no network has asked for more."""
@@ -182,8 +186,11 @@ class Pipeline:
         owed = self._stages.owed(task.stages, vector)  # loading is not on this file's time nor account
         began(task.media_id)
         prepared = PhotoWork(task=task, owed=owed, failed=dict(owed.failed))
-        if owed.photo or not WITHOUT_NETWORK.isdisjoint(task.stages):
+        if owed.photo or not _OF_PIXELS.isdisjoint(task.stages):
             self._decode_and_describe(prepared)
+        elif Stage.METADATA in task.stages:
+            data = read_file(task.path, task.identity, self._limits)
+            prepared.described(describe_photo(data, shape_of(data), self._beside(task)))
         return prepared
 
     def _decode_and_describe(self, prepared: PhotoWork) -> None:
@@ -192,11 +199,21 @@ class Pipeline:
         data = read_file(task.path, task.identity, self._limits)
         clock = prepared.timed("read", clock)
         wanted = max([MIN_SHORT_SIDE, *(stage.short_side for stage in prepared.owed.photo.values())])
-        photo = decode_photo(data, limits=self._limits, short_side=wanted)
+        beside = self._beside(task)
+        try:
+            photo = decode_photo(data, limits=self._limits, short_side=wanted, orientation=beside.stronger.orientation)
+        except MediaError as error:
+            # A photo that nothing here can decode, as of a new camera, is still found by what it says.
+            info = describe_photo(data, shape_of(data), beside)
+            if Stage.METADATA not in task.stages or not says_something(info):
+                raise
+            prepared.described(info)
+            prepared.refused = error
+            return
         clock = prepared.timed("decode", clock)
-        info = describe_photo(data, photo, self._read_sidecar(task.sidecar))
+        info = describe_photo(data, photo.shape, beside)
+        prepared.described(info)
         if Stage.DESCRIBE in task.stages:
-            prepared.info = info
             self._pictures.keep_thumbnail(task.content_hash, encode_thumbnail(photo.pixels))
         clock = prepared.timed("describe", clock)
         if Stage.PIXELS in task.stages:
@@ -234,14 +251,8 @@ class Pipeline:
             else:
                 yield item
 
-    def _read_sidecar(self, path: str | None) -> bytes | None:
-        """A sidecar that cannot be read must not cost us the photo it belongs to."""
-        if path is None:
-            return None
-        try:
-            return read_file(path, None, self._limits)
-        except MediaError:
-            return None
+    def _beside(self, task: Task) -> Beside:
+        return facts_beside(task.path, task.sidecars, self._limits)
 
 
 class _Flush:
@@ -266,6 +277,7 @@ def _outcome(task: Task, work: Callable[[], PhotoWork | Analysis]) -> PhotoWork 
             remedy=error.remedy,
             permanent=error.permanent,
             vanished=isinstance(error, FileVanished),
+            refused=isinstance(error, UnreadableFile),
         )
     except ReverieError as error:
         return error

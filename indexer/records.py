@@ -24,8 +24,10 @@ class Kind(StrEnum):
 class Stage(StrEnum):
     """The analyses that are always there. Those of a model are named "task:model", those of a plug-in as it says."""
 
+    METADATA = "metadata"
+    """What the file and its sidecars say: date, place, camera, words, people. Reads no pixels."""
     DESCRIBE = "describe"
-    """Dimensions, EXIF, XMP and the thumbnail."""
+    """Format, dimensions, length, the moments of a video, and the thumbnail."""
     PIXELS = "pixels"
     """Colours, light, quality and the perceptual hash: what pixels tell without a network."""
     CONCEPTS = "concepts"
@@ -44,9 +46,21 @@ def stage_order(stage: str) -> tuple[int, str]:
     return (ours.index(Stage(stage)) if stage in ours else len(ours), stage)
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Words in a file that are neither its title nor its description, and what they are."""
+
+    label: str
+    """Lower case, for people: "comment", "headline", "city", "artist", "album"."""
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaInfo:
-    """What a file says about itself. Unknown is None (or empty), never a guess."""
+    """What a file says about itself. Unknown is None (or empty), never a guess.
+
+    Stage "describe" tells `format`, `width`, `height` and what follows `live_id`; stage "metadata" tells the rest.
+    """
 
     kind: Kind
     format: str
@@ -55,8 +69,14 @@ class MediaInfo:
     """Pixels, of the full image, upright. None: it has no picture."""
     height: int | None
     taken_at: str | None = None
-    """Wall-clock time at the place of taking, "YYYY-MM-DDTHH:MM:SS"."""
+    """Wall-clock time at the place of taking, "YYYY-MM-DDTHH:MM:SS"; of a partial date, its beginning."""
+    taken_precision: str | None = None
+    """How much of `taken_at` is known: "year", "month", "day", "minute" or "second"."""
+    taken_source: str | None = None
+    """What gave the date, for people: "EXIF DateTimeOriginal", "the file's name"."""
     utc_offset_minutes: int | None = None
+    zone_source: str | None = None
+    """What gave the offset, for people, where that is not what gave the date."""
     latitude: float | None = None
     """Degrees, north and east positive (WGS 84)."""
     longitude: float | None = None
@@ -75,6 +95,9 @@ class MediaInfo:
     people: tuple[str, ...] = ()
     rating: int | None = None
     """0 to 5 stars; -1 is "rejected" (XMP xmp:Rating)."""
+    notes: tuple[Note, ...] = ()
+    sidecar_orientation: int | None = None
+    """How a sidecar turns the picture, as EXIF counts it (1 to 8)."""
     live_id: str | None = None
     """What the photo and the video of one Live Photo have in common (Apple's content identifier)."""
     duration: float | None = None
@@ -328,3 +351,5 @@ class Failure:
     """True: the same bytes will fail again. False: worth another try."""
     vanished: bool = False
     """True: the file is not what it was when it was identified; look at it afresh."""
+    refused: bool = False
+    """True: the system would not let the file be read, which says nothing about its content."""

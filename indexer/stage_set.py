@@ -14,7 +14,7 @@ from indexer.stages import source_of
 
 logger = logging.getLogger(__name__)
 
-WITHOUT_NETWORK = frozenset({Stage.DESCRIBE, Stage.PIXELS})
+WITHOUT_NETWORK = frozenset({Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS})
 """What is done for each photo alone, in the decode thread, without loading anything."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from indexer.records import Kind, Space, Stage
 
 STAGES: dict[str, int] = {
+    Stage.METADATA: 1,
     Stage.DESCRIBE: 1,
     Stage.PIXELS: 1,
     Stage.CONCEPTS: 1,
@@ -40,6 +41,7 @@ _MOVING = frozenset({Kind.VIDEO})
 _HEARD = frozenset({Kind.VIDEO, Kind.AUDIO})
 _STILL = frozenset({Kind.PHOTO})
 _KINDS: dict[str, frozenset[Kind]] = {
+    Stage.METADATA: frozenset(Kind),
     Stage.DESCRIBE: frozenset(Kind),
     Stage.PIXELS: _PICTURE,
     Stage.CONCEPTS: _PICTURE,

@@ -32,6 +32,9 @@ COLOUR_SOURCE = "colour"
 LIGHT_SOURCE = "light"
 FORM_SOURCE = "form"
 
+KEYWORD_SOURCE = "keyword"
+"""Source of the tags that a file's own keywords make."""
+
 PIXEL_WORDS: Mapping[str, str] = {
     **{colour: colour for colour in COLOURS},
     "gray": "grey",

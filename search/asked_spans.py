@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from search import amounts
 from search.catalog import PhotoRow, TagMatch
 from search.conditions import AnyOf, Condition
 from search.moments import Clue
+from search.patterns import fits, fits_words
 from search.query import Query
 from search.reasons import event_reason, tag_reason
 from search.speech import phrase_clues
@@ -39,9 +39,8 @@ def spans_asked_for(inside: Inside, query: Query) -> Iterator[Clue]:
         if name == "said" and inside.transcript is not None:
             yield from phrase_clues(inside.transcript, texts)
         elif name == "action":
-            patterns = [_pattern(text) for text in texts]
             for event in inside.events:
-                if event.kind == "action" and any(one.search(event.label) for one in patterns):
+                if event.kind == "action" and any(fits_words(event.label, text) for text in texts):
                     yield Clue(event.start, event.end, event.confidence, event_reason(event), EVENT)
             named = {tag.name for tag in inside.row.tags if _is_action(tag, texts)}
             yield from _spans_of(inside, [tag for tag in inside.tags if tag.name in named])
@@ -66,7 +65,7 @@ def names_asked_for(tags: Iterable[Tag], query: Query) -> Iterator[str]:
 
 
 def _is_action(tag: Tag, texts: Iterable[str]) -> bool:
-    return tag.source == "action" and any(_pattern(text).search(tag.name) for text in texts)
+    return tag.source == "action" and any(fits_words(tag.name, text) for text in texts)
 
 
 def _fulfils(tag: Tag | TagMatch, text: str) -> bool:
@@ -79,7 +78,7 @@ def _fulfils(tag: Tag | TagMatch, text: str) -> bool:
 
 def _called(name: str, text: str) -> bool:
     if "*" in text:
-        return re.fullmatch(".*".join(map(re.escape, text.split("*"))), name) is not None
+        return fits(name, text)
     return name in amounts.forms(text)
 
 
@@ -114,8 +113,3 @@ def _alternatives(query: Query) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def positive(query: Query) -> Iterable[Condition]:
     return (condition for group in query.groups for condition in group if not condition.negated)
-
-
-def _pattern(name: str) -> re.Pattern[str]:
-    """Words of an action's name, in their order; * stands for anything (see `filters.action_pattern`)."""
-    return re.compile(rf"(?<!\S){'.*'.join(map(re.escape, name.split('*')))}(?!\S)")

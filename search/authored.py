@@ -17,6 +17,7 @@ from typing import Any
 from tinydb import Query, TinyDB
 from tinydb.storages import Storage
 
+from config.disk import remedy_for
 from config.errors import CatalogError
 from search.atomic import replacing
 from search.catalog import Catalog
@@ -138,12 +139,7 @@ class AtomicJson(Storage):
         except FileNotFoundError:
             return None
         except ValueError as error:
-            aside = self._path.with_name(f"{self._path.name}.damaged-{time.time_ns()}")
-            self._path.replace(aside)
-            raise CatalogError(
-                f"The file of hand-made tags is damaged ({error}); it was moved to {aside}.",
-                f"Repair it and move it back to {self._path}, or start again without hand-made tags.",
-            ) from error
+            raise self._damaged(error) from error
         except OSError as error:
             raise CatalogError(
                 f"The file of hand-made tags {self._path} cannot be read: {error.strerror}.",
@@ -157,11 +153,27 @@ class AtomicJson(Storage):
         try:
             with replacing(self._path) as file:
                 file.write(text.encode())
-        except (OSError, UnicodeEncodeError) as error:
+        except OSError as error:
             raise CatalogError(
-                f"The file of hand-made tags {self._path} cannot be written: {error}.",
-                "Free some space on its disk and try again; what was saved before is untouched.",
+                f"The file of hand-made tags {self._path} cannot be written: {error.strerror}.", remedy_for(error)
             ) from error
+        except UnicodeEncodeError as error:
+            raise CatalogError(
+                f"The file of hand-made tags {self._path} cannot be written: {error}.", "Type it as UTF-8 text."
+            ) from error
+
+    def _damaged(self, error: ValueError) -> CatalogError:
+        aside = self._path.with_name(f"{self._path.name}.damaged-{time.time_ns()}")
+        try:
+            self._path.replace(aside)
+        except OSError:
+            return CatalogError(
+                f"The file of hand-made tags {self._path} is damaged ({error}).", "Repair it, or move it away."
+            )
+        return CatalogError(
+            f"The file of hand-made tags is damaged ({error}); it was moved to {aside}.",
+            f"Repair it and move it back to {self._path}, or start again without hand-made tags.",
+        )
 
 
 def _is_database(content: object) -> bool:

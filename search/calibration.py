@@ -77,6 +77,8 @@ class Calibration:
     vector says nothing."""
     blind_note: str = ""
     """What to say to such a query."""
+    only_latin: bool = False
+    """Whether the space reads Latin letters alone: then a word in others is found only where it is written or said."""
     against: Literal["text", "photo"] = "text"
     """Whose cosines to the background tell what is chance: the text's, or each photo's."""
     sees_pixels: bool = False
@@ -93,6 +95,7 @@ BUILTIN = Calibration(
     same_picture=0.98,
     blind=frozenset(f"{_PEOPLE}{_ACTIONS}{_COUNTS}".split()),
     blind_note="The basic model knows things, animals, food and places, but not people, actions or counts.",
+    only_latin=True,
 )
 """ConSE over ImageNet's classes: things, animals, food, vehicles and places, but no people, actions or counts."""
 

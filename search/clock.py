@@ -1,4 +1,4 @@
-"""Times in a video or sound, as players show them."""
+"""Times in a video or sound, as players show them, and lengths that agree with them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ def clock(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def length(seconds: float) -> str:
+    """A length in words: "6 seconds", "1 hour 2 minutes". What is begun does not count, as in `clock`."""
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    named = [(hours, "hour"), (minutes, "minute"), (0 if hours else whole % 60, "second")]
+    words = [f"{number} {unit}{'s' * (number != 1)}" for number, unit in named if number]
+    return " ".join(words) or "less than a second"
 
 
 def span(start: float, end: float) -> str:

@@ -175,7 +175,8 @@ def _spoken(term: Term, _: date) -> AnyOf | None:
 def _pieces(term: Term) -> list[str]:
     """A value's alternatives, lower case: what commas part, unless it stands in quotes."""
     text = term.text.encode("utf-8", "replace").decode()
-    return [" ".join(piece.lower().split()) for piece in ([text] if term.quoted else text.split(",")) if piece.strip()]
+    pieces = [" ".join(piece.lower().split()) for piece in ([text] if term.quoted else text.split(","))]
+    return list(dict.fromkeys(filter(None, pieces)))
 
 
 def _path(term: Term, _: date) -> AnyOf:

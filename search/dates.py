@@ -58,6 +58,8 @@ def parse_span(text: str, today: date) -> Span | None:
     first, dots, last = words.partition("..")
     try:
         if dots:
+            if ".." in last:
+                return None  # a range has two ends
             begin, finish = parse_span(first, today), parse_span(last, today)
             return Span(begin.start, finish.end) if begin and finish and begin.start < finish.end else None
         return _calendar(words) or _relative(words, today) or _named(words, today)

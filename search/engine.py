@@ -14,9 +14,11 @@ from search.bursts import Group, collapse
 from search.calibration import BUILTIN, Calibration
 from search.catalog import Brief, Catalog
 from search.conditions import AnyOf, Condition
+from search.copies import named_paths
 from search.evidence import Encode, Gatherer, Labels, Scope
 from search.filters import EVERYTHING, among, where
 from search.moments import ResultMoment
+from search.named import media_named
 from search.query import Query
 from search.ranking import Evidence, Ranking, best_conviction, fuse, merge, relevant
 from search.reasons import explain
@@ -29,6 +31,7 @@ DEPTH = 100
 GUESSES = 5
 NO_MATCH = "Nothing in the library matches well."
 GUESSED = "Nothing in the library matches well; these are only the nearest guesses."
+UNREAD = "The model in use reads Latin letters only; other words are found where they are written or said."
 FEW = 20_000
 """So many ids are handed to SQLite in a few milliseconds."""
 NOTHING_SUCH = "Nothing in the library fulfils the filters."
@@ -138,7 +141,9 @@ class Engine:
         ranked = self._rank(rankings, everything=everything)
         note = _note(ranked)
         blind = sought and not any(self._gather.knows(one.wording) for one in sought)
-        if note and blind and self._calibration.blind_note:
+        if note and any(one.unread for one in sought):
+            note = f"{note} {UNREAD}"
+        elif note and blind and self._calibration.blind_note:
             note = f"{note} {self._calibration.blind_note}"
         question = Question(query, ranked.looks, sought, examples, all_clues(speech))
         return self._answer(ranked, question, limit, note=note, everything=everything)
@@ -226,10 +231,11 @@ class Engine:
         # The best shot of a burst stands where its most relevant one did.
         best = {group.shown: max(scores[member] for member in (group.shown, *group.others)) for group in groups}
         inside = self._moments.of(list(rows.values()), question, best)
+        paths = named_paths(self._catalog, rows.values(), question.query)
         return tuple(
             Result(
                 media_id=group.shown,
-                path=row.paths[0],
+                path=paths[group.shown],
                 kind=row.kind,
                 score=round(best[group.shown], 4),
                 reasons=explain(
@@ -249,7 +255,7 @@ class Engine:
 
     def _media_named(self, path: str) -> int:
         """The media at a path; a relative path may name a file by the end of its path, if only one has it."""
-        found = self._catalog.media_at(os.path.normpath(path))
+        found = media_named(self._catalog, path)
         if found is not None:
             return found
         if not os.path.isabs(path):

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from indexer.records import Event
 from indexer.vocabulary import COLOURS
+from search import scripts
 from search.calibration import REACH_WEIGHT, SCORE_STEP, Calibration, standard_scores
-from search.catalog import Catalog, TagMatch
-from search.filters import Clause, both, fts_expression, happening
+from search.catalog import Catalog, TagMatch, TextMatch
+from search.filters import Clause, among, both, happening, written_or_said
 from search.query import FreeText
 from search.ranking import Evidence
-from search.reasons import event_reason, tag_reason
+from search.reasons import event_reason, note_reason, tag_reason
 from search.vectors import Near, VectorIndex
 from search.wording import Amount, Wording, singular, take_apart
 
@@ -38,7 +39,7 @@ MAX_COLOURED = 2000
 MAX_HAPPENING = 500
 MOST_EXAMPLES = 6
 """Of an example's moments, those that are looked for: each is a search of its own."""
-_WRITTEN = ("title", "description", "keywords", "people", "path", "camera")
+_WRITTEN = ("title", "description", "keywords", "people", "path", "camera", "notes")
 """Where words stand that no network guessed. Tags are matched by their whole names: a hot dog is no dog."""
 
 
@@ -50,6 +51,8 @@ class Sought:
     wording: Wording
     vector: NDArray[np.float32] | None
     """(D,) its unit vector; None: the space cannot place it."""
+    unread: tuple[str, ...] = ()
+    """Words that the space cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +79,24 @@ class Gatherer:
     def understood(self, text: FreeText) -> Sought:
         """A text with its vector. Raises what `encode` does."""
         wording = take_apart(text.words)
-        whole = self.calibration.sees_pixels
-        vector = self.encode(text.words if whole else wording.meaning) if self.knows(wording) else None
-        return Sought(text, wording, vector)
+        unread = tuple(word for word in wording.content if self.calibration.only_latin and scripts.is_foreign(word))
+        readable = text.words if self.calibration.sees_pixels else wording.meaning
+        vector = self.encode(scripts.latin(readable) if unread else readable) if self.knows(wording) else None
+        return Sought(text, wording, vector, unread)
 
     def by_words(self, sought: Sought, scope: Scope) -> dict[int, Evidence]:
         """Media about which every word is written, at least one of them by other than a network."""
         content = sought.wording.content
-        expression = f"({{{' '.join(_WRITTEN)}}} : ({fts_expression(content, 'OR')})) AND ({fts_expression(content)})"
+        expression = f"({{{' '.join(_WRITTEN)}}} : ({scripts.some(content)})) AND ({scripts.every(content)})"
         matches = self.catalog.text_matches(expression, scope.depth, *scope.where)
-        return {
-            match.media_id: Evidence(match.score, sure=True, reasons=[f"words in the {_and(match.columns)}"])
-            for match in matches
-        }
+        return {match.media_id: Evidence(match.score, sure=True, reasons=_where_written(match)) for match in matches}
 
     def by_meaning(self, sought: Sought, scope: Scope) -> dict[int, Evidence]:
         """Media near the text's vector, or with tags and events it names; better if they have its colours or are of
         its time. Of a video the best moment counts."""
         wording, vector = sought.wording, sought.vector
+        if sought.unread:
+            scope = self._narrowed(scope, sought.unread)
         found = self._nearest(vector, wording, scope)
         events = self._events(wording, scope)
         tagged = self._tags(wording, scope) | events.keys()
@@ -113,6 +116,11 @@ class Gatherer:
         if sought.text.when is not None:
             self._prefer_time(ranking, sought.text)
         return ranking
+
+    def _narrowed(self, scope: Scope, unread: Sequence[str]) -> Scope:
+        """Only media in which these words are written or said: what the vector cannot say, it must not pass over."""
+        having = self.catalog.matching_media(*both(written_or_said(unread), scope.where))
+        return Scope(among(having.tolist()), having, scope.depth)
 
     def examples(self, media_id: int) -> NDArray[np.float32]:
         """(n, D) what a media file is compared by: a photo's vector, or those of a video's most different moments."""
@@ -140,7 +148,10 @@ class Gatherer:
 
     def knows(self, wording: Wording) -> bool:
         """Whether the space can place the text at all."""
-        return bool(wording.meaning) and not set(wording.subjects or wording.content) <= self.calibration.blind
+        subjects = wording.subjects or wording.content
+        if self.calibration.only_latin:
+            subjects = tuple(word for word in subjects if not scripts.is_foreign(word))
+        return bool(wording.meaning) and not set(subjects) <= self.calibration.blind
 
     def nearness(self, vector: NDArray[np.float32], media: NDArray[np.float32]) -> NDArray[np.float32]:
         """(n,) how near pictures (n, D) are to a text, read as the space's calibration tells: 0 is chance."""
@@ -243,6 +254,12 @@ def _credit(one: Evidence, tags: Mapping[str, TagMatch], events: Mapping[str, Ev
     else:
         one.sure = _all(pixels, wording.pixel_tags)
         one.bonus += TAG_BONUS * sum(tags[name].confidence for name in pixels)
+
+
+def _where_written(match: TextMatch) -> list[str]:
+    columns = [column for column in match.columns if column != "notes"]
+    written = [f"words in the {_and(columns)}"] if columns else []
+    return [*written, *(note_reason(*note) for note in match.notes)]
 
 
 def _enough(tags: Mapping[str, TagMatch], amount: Amount) -> list[str]:

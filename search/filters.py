@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 from indexer.records import Kind
-from search import amounts
+from search import amounts, scripts
 from search.catalog.sql import IN_USE
 from search.conditions import AnyOf, Condition, Seconds, Stars, Words
 from search.dates import Span
@@ -25,11 +26,19 @@ HAS = {
     f" OR m.id IN (SELECT media_id FROM event WHERE label = 'speech' AND kind = 'sound' AND {IN_USE})",
 }
 
+_WRITTEN = "m.id IN (SELECT rowid FROM fulltext WHERE fulltext MATCH ?)"
+_SAID = (
+    f"m.id IN (SELECT media_id FROM utterance WHERE id IN (SELECT rowid FROM spoken WHERE spoken MATCH ?) AND {IN_USE})"
+)
+
 Clause = tuple[str, list[object]]
 """SQL and the values it binds."""
 
 EVERYTHING = "1"
 """The condition that all media fulfil."""
+
+MANY_PARTS = 8
+"""With so many parts of a name to compare with, it pays to look for the different names first."""
 
 
 def where(groups: Sequence[Sequence[Condition]]) -> Clause:
@@ -46,7 +55,7 @@ def where(groups: Sequence[Sequence[Condition]]) -> Clause:
             sql, bound = _clause(condition)
             parts.append(f"NOT ifnull({sql}, 0)" if condition.negated else f"({sql})")
             values += bound
-        clauses.append(f"({' OR '.join(parts)})")
+        clauses.append(f"({_either(parts)})")
     return " AND ".join(clauses) or EVERYTHING, values
 
 
@@ -67,9 +76,10 @@ def happening(labels: Sequence[str]) -> Clause:
     return f"m.id IN ({select})", list(labels)
 
 
-def fts_expression(tokens: Sequence[str], operator: str = "AND") -> str:
-    """Tokens as an FTS5 expression joined by AND, OR or + (a phrase). Each is quoted: no word is an operator."""
-    return f" {operator} ".join(f'"{token}"' for token in tokens)
+def written_or_said(words: Sequence[str]) -> Clause:
+    """The condition that each of these words is written about a media, or said in it."""
+    matches = [scripts.every([word]) for word in words]
+    return " AND ".join([f"({_WRITTEN} OR {_SAID})"] * len(words)), [one for match in matches for one in (match, match)]
 
 
 def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one line for each filter
@@ -85,13 +95,13 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one lin
         case _, Seconds(low=low, high=high, with_low=with_low, with_high=with_high):
             return f"{LONG} AND m.duration >{'=' * with_low} ? AND m.duration <{'=' * with_high} ?", [low, high]
         case _, Words(tokens=tokens, phrase=phrase):
-            expression = fts_expression(tokens, "+" if phrase else "AND")
-            return "m.id IN (SELECT rowid FROM fulltext WHERE fulltext MATCH ?)", [expression]
+            expression = scripts.phrase(tokens) if phrase else scripts.every(tokens)
+            return _WRITTEN, [expression]
         case "type", AnyOf(texts=texts):
             kinds, bound = _any("m.kind = ?", texts)
             return (kinds if Kind.PHOTO in texts else f"{LONG} AND ({kinds})"), bound
         case ("camera" | "lens") as column, AnyOf(texts=texts):
-            return _any(f"m.{column} LIKE ? ESCAPE '\\'", (f"%{_escape(text)}%" for text in texts))
+            return _parts_of(column, texts)
         case "tag", AnyOf(texts=texts):
             return _tags(texts)
         case "said", AnyOf(texts=texts):
@@ -99,52 +109,69 @@ def _clause(condition: Condition) -> Clause:  # noqa: PLR0911, PLR0912 - one lin
         case "action", AnyOf(texts=texts):
             return _actions(texts)
         case "has", AnyOf(texts=texts):
-            return " OR ".join(HAS[text] for text in texts), []
+            return _either([HAS[text] for text in texts]), []
         case _, AnyOf(texts=texts):
-            return _paths(texts[0])
+            tests, values = at_paths(texts[0])
+            live = "SELECT media_id FROM file WHERE missing_since IS NULL AND media_id IS NOT NULL"
+            return f"m.id IN ({live} AND ({tests}))", values
 
 
 def _any(sql: str, values: Iterable[object]) -> Clause:
     bound = list(values)
-    return " OR ".join([sql] * len(bound)), bound
+    return _either([sql] * len(bound)), bound
+
+
+def _either(tests: Sequence[str]) -> str:
+    """Tests joined by OR, as a balanced tree: SQLite takes no expression that is nested 1,000 deep, as a chain is."""
+    if len(tests) <= 2:
+        return " OR ".join(tests)
+    middle = len(tests) // 2
+    return f"({_either(tests[:middle])}) OR ({_either(tests[middle:])})"
+
+
+def _parts_of(column: str, texts: Sequence[str]) -> Clause:
+    """A column by parts of it. Many parts are not compared with every row, but with the few different values."""
+    many = len(texts) > MANY_PARTS
+    parts = (f"%{_escape(text)}%" for text in texts)
+    test, values = _any(f"{'one' if many else 'm'}.{column} LIKE ? ESCAPE '\\'", parts)
+    if many:
+        different = f"WITH one AS MATERIALIZED (SELECT DISTINCT {column} FROM media)"
+        test = f"m.{column} IN ({different} SELECT {column} FROM one WHERE {test})"
+    return test, values
 
 
 def _tags(names: Sequence[str]) -> Clause:
     """Tags by name; a plural finds the singular. In a name, * stands for anything. "2 dogs" asks for at least two,
     where somebody counted."""
-    tests: list[str] = []
-    values: list[object] = []
-    for name in names:
-        test, bound = _tag(name)
-        tests.append(test)
-        values += bound
-        if amount := amounts.split(name):
-            test, bound = _tag(amount[1])
-            tests.append(f"(tag.count >= ? AND {test})")
-            values += [amount[0], *bound]
-    select = f"SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id WHERE {' OR '.join(tests)}"
+    test, values = _called(names)
+    tests = [test]
+    for least, name in filter(None, map(amounts.split, names)):
+        test, bound = _called([name])
+        tests.append(f"(tag.count >= ? AND ({test}))")
+        values += [least, *bound]
+    select = f"SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id WHERE {_either(tests)}"
     return f"m.id IN ({select})", values
 
 
-def _tag(name: str) -> Clause:
-    if "*" in name:
-        return "tag.name LIKE ? ESCAPE '\\'", [_escape(name).replace("*", "%")]
-    forms = amounts.forms(name)
-    return f"tag.name IN ({', '.join('?' * len(forms))})", list(forms)
+def _called(names: Sequence[str]) -> Clause:
+    """Tags by any of these names."""
+    exact = [form for name in names if "*" not in name for form in amounts.forms(name)]
+    patterns = [_like(name) for name in names if "*" in name]
+    tests = [f"tag.name IN ({', '.join('?' * len(exact))})"] if exact else []
+    if patterns:
+        like, _ = _any("name LIKE ? ESCAPE '\\'", patterns)
+        tests.append(f"tag.name IN ({_different('tag', 'name')} AND ({like}))")
+    return " OR ".join(tests), [*exact, *patterns]
 
 
 def _said(phrases: Sequence[str]) -> Clause:
     """What somebody says, each phrase in one utterance."""
-    match = " OR ".join(f"({fts_expression(tokens_of(phrase), '+')})" for phrase in phrases)
-    spoken = "SELECT rowid FROM spoken WHERE spoken MATCH ?"
-    return f"m.id IN (SELECT media_id FROM utterance WHERE id IN ({spoken}) AND {IN_USE})", [match]
+    return _SAID, [" OR ".join(scripts.phrase(tokens_of(phrase)) for phrase in phrases)]
 
 
 def _actions(names: Sequence[str]) -> Clause:
     """What somebody does, by words of its name, in their order; * stands for anything. Seen in motion, or tagged."""
-    patterns = [action_pattern(name) for name in names]
-
-    like = " OR ".join(["' ' || name || ' ' LIKE ? ESCAPE '\\'"] * len(patterns))
+    like, patterns = _any("' ' || name || ' ' LIKE ? ESCAPE '\\'", (f"% {_like(name)} %" for name in names))
     events = (
         "SELECT media_id FROM event"
         f" WHERE label IN ({_different('event', 'label')} AND ({like})) AND kind = 'action' AND {IN_USE}"
@@ -166,20 +193,16 @@ def _different(table: str, column: str) -> str:
     )
 
 
-def action_pattern(name: str) -> str:
-    """What an action's name with a blank on either side must be LIKE."""
-    return f"% {_escape(name).replace('*', '%')} %"
-
-
-def _paths(text: str) -> Clause:
-    """Paths by a part of them, or by a pattern that begins at a folder's or file's name and runs to the path's end.
+def at_paths(text: str) -> Clause:
+    """The condition on `file` for paths by a part of them, or by a pattern that begins at a folder's or file's name and
+    runs to the path's end.
 
     SQLite folds the case of ASCII alone, and one name may be spelled with composed or decomposed accents: the
     spellings are tried one by one.
     """
     pattern = _escape(text)
     if "*" in text or "?" in text:
-        pattern = pattern.replace("*", "%").replace("?", "_")
+        pattern = _like(text).replace("?", "_")
         pattern = pattern if text.startswith(("/", "*")) else f"%/{pattern}"
     else:
         pattern = f"%{pattern}%"
@@ -189,9 +212,14 @@ def _paths(text: str) -> Clause:
         "CAST(file.path AS TEXT) LIKE CAST(? AS TEXT) ESCAPE '\\'",
         (spelling.encode("utf-8", "surrogateescape") for spelling in spellings),
     )
-    select = f"SELECT media_id FROM file WHERE missing_since IS NULL AND media_id IS NOT NULL AND ({tests})"
-    return f"m.id IN ({select})", values
+    return tests, values
 
 
 def _escape(text: str) -> str:
     return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
+def _like(pattern: str) -> str:
+    """What is LIKE a pattern in which * stands for anything (as in `search.patterns`). SQLite tries each place for each
+    piece once."""
+    return re.sub(r"\*+", "%", _escape(pattern))

@@ -10,6 +10,9 @@ from typing import Any, NotRequired, TypedDict
 
 from search.model_messages import ChangeMessage, DeviceMessage, ModelMessage, StageMessage
 
+MAX_RESULTS = 10_000
+"""How many results an answer may be asked for."""
+
 
 class SpanMessage(TypedDict):
     """A part of a video or sound, in seconds from its beginning."""
@@ -271,6 +274,8 @@ class StatusMessage(TypedDict):
     counts: dict[str, int]
     kinds: dict[str, int]
     """How many of the contents are "photo", "video" and "audio"."""
+    passed_over: dict[str, int]
+    """How many files of no known kind the last scans passed over, by suffix (".pdf", or empty for none)."""
     vectors: dict[str, int]
     profile: str
     change: ChangeMessage | None

@@ -19,6 +19,7 @@ from search.terms import Term, cut, tokens
 
 MAX_CHARACTERS = 4096
 MAX_TERMS = 64
+MAX_WORDS = 256
 MAX_ALTERNATIVES = 8
 MAX_NESTING = 4
 EMPTY_REMEDY = 'Say what to look for, for example "a dog on the beach", or give a filter: after:2021.'
@@ -64,6 +65,9 @@ def parse(text: str, *, today: date, saved: Saved | None = None) -> Query:
         raise QueryError("The query is empty.", EMPTY_REMEDY)
     if len(terms) > MAX_TERMS:
         raise QueryError(f"The query has {len(terms)} terms.", f"Use at most {MAX_TERMS}.")
+    words = sum(len(tokens(term.text)) for term in terms if term.name is None)
+    if words > MAX_WORDS:
+        raise QueryError(f"The query has {words} words.", f"Use at most {MAX_WORDS}.")
     return _build(list(_groups(terms)), today)
 
 

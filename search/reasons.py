@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from indexer.records import AUTHORED, Event, Tag
-from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, LIGHT_SOURCE
+from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, KEYWORD_SOURCE, LIGHT_SOURCE
 from search import amounts
 from search.catalog import PhotoRow
 from search.clock import clock
@@ -16,7 +16,7 @@ from search.ranking import Evidence
 MAX_LIKENESSES = 3
 LONGEST_QUOTE = 80
 """Characters."""
-NO_LIKENESS = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE, AUTHORED})
+NO_LIKENESS = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE, KEYWORD_SOURCE, AUTHORED})
 """Sources of tags that do not say what a photo shows by its looks; all others are networks."""
 
 
@@ -75,8 +75,12 @@ def event_reason(event: Event) -> str:
 
 def said_reason(text: str) -> str:
     """What somebody says, as a reason."""
-    words = " ".join(text.split())
-    return f'said "{words}"' if len(words) <= LONGEST_QUOTE else f'said "{words[:LONGEST_QUOTE].rsplit(" ", 1)[0]}…"'
+    return f'said "{_shortened(text)}"'
+
+
+def note_reason(label: str, text: str) -> str:
+    """A note that is written in a file, as a reason: 'comment: "the lighthouse keeper"'."""
+    return f'{label}: "{_shortened(text)}"'
 
 
 def tag_reason(name: str, count: int | None) -> str:
@@ -97,3 +101,8 @@ def _counted(tags: Sequence[Tag], condition: Condition) -> str | None:
 def _listed(row: PhotoRow) -> str:
     taken = row.info.taken_at if row.info else None
     return f"taken {taken[:10]}" if taken else "no date known"
+
+
+def _shortened(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= LONGEST_QUOTE else f"{words[:LONGEST_QUOTE].rsplit(' ', 1)[0]}…"

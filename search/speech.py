@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from indexer.records import Transcript
+from search import scripts
 from search.catalog import Catalog, SpokenMatch
-from search.filters import Clause, fts_expression
+from search.filters import Clause
 from search.moments import Clue
 from search.ranking import Evidence
 from search.reasons import said_reason
@@ -42,10 +43,10 @@ class Speech:
 def by_speech(catalog: Catalog, wording: Wording, where: Clause, depth: int) -> Speech:
     """Media in which all that the text lets expect is said, in one utterance or in a few that follow each other."""
     words = wording.spoken
-    matches = catalog.spoken_matches(fts_expression(words), UTTERANCES * depth, *where)
+    matches = catalog.spoken_matches(scripts.every(words), UTTERANCES * depth, *where)
     passages = [_Passage(one.media_id, one.start, one.end, one.text, one.score) for one in matches]
     if len(words) > 1:
-        some = catalog.spoken_matches(fts_expression(words, "OR"), UTTERANCES * depth, *where)
+        some = catalog.spoken_matches(scripts.some(words), UTTERANCES * depth, *where)
         passages += _passages(some, words)
     best: dict[int, Evidence] = {}
     clues: defaultdict[int, list[Clue]] = defaultdict(list)
@@ -87,7 +88,7 @@ def _passages(matches: Sequence[SpokenMatch], words: Sequence[str]) -> list[_Pas
     found: list[_Passage] = []
     for media_id, spoken in by_media.items():
         spoken.sort(key=lambda one: one.start)
-        said = [wanted & {stem(word) for word in tokens(one.text)} for one in spoken]
+        said = [words_in(wanted, one.text) for one in spoken]
         first = 0
         for last, one in enumerate(spoken):
             while one.end - spoken[first].start > TOGETHER_SECONDS and first < last:
@@ -105,6 +106,15 @@ def _passages(matches: Sequence[SpokenMatch], words: Sequence[str]) -> list[_Pas
     return found
 
 
+def words_in(wanted: set[str], text: str) -> set[str]:
+    """Which of these words, without their endings, stand in a text; of scripts without blanks, as part of a run."""
+    stems = {stem(word) for word in tokens(text)}
+    runs = [one for one in stems if scripts.is_unspaced(one)]
+    return {
+        word for word in wanted if word in stems or (scripts.is_unspaced(word) and any(word in run for run in runs))
+    }
+
+
 def phrase_clues(transcript: Transcript, phrases: Sequence[str]) -> list[Clue]:
     """Where one of these phrases is spoken, to the word, in order; across utterances too, if there is no pause.
 
@@ -113,7 +123,7 @@ def phrase_clues(transcript: Transcript, phrases: Sequence[str]) -> list[Clue]:
     spoken = list(_spoken(transcript))
     stems = [one.stem for one in spoken]
     clues: list[Clue] = []
-    for wanted in ([stem(word) for word in tokens(phrase)] for phrase in phrases):
+    for wanted in ([stem(word) for word in scripts.letters(phrase)] for phrase in phrases):
         for at in _places(stems, wanted):
             run = spoken[at : at + len(wanted)]
             if all(after.start - before.end <= PAUSE_SECONDS for before, after in itertools.pairwise(run)):
@@ -144,7 +154,7 @@ def _spoken(transcript: Transcript) -> list[_Spoken]:
     for number, utterance in enumerate(transcript.utterances):
         timed = [(word.text, word.start, word.end) for word in utterance.words]
         for text, start, end in timed or [(utterance.text, utterance.start, utterance.end)]:
-            for part in tokens(text):
+            for part in scripts.letters(text):
                 if part not in stems:
                     stems[part] = stem(part)
                 spoken.append(_Spoken(stems[part], start, end, number))
@@ -153,6 +163,8 @@ def _spoken(transcript: Transcript) -> list[_Spoken]:
 
 def stem(word: str) -> str:
     """A word without accents and common English endings: about what the full text index does with it."""
+    if scripts.is_unspaced(word):
+        return word
     plain = "".join(part for part in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(part))
     for ending, left in _ENDINGS:
         if plain.endswith(ending) and len(plain) - len(ending) >= FEWEST_LETTERS:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from indexer.records import AUTHORED, Event, Kind, MediaInfo, Transcript, Utterance
-from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, LIGHT_SOURCE
+from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, KEYWORD_SOURCE, LIGHT_SOURCE
 from search.catalog import PhotoRow
-from search.clock import clock
+from search.clock import clock, length, span
 from search.terms import tokens
 from search.wording import content_words
 
@@ -24,7 +24,7 @@ FEWEST_WORDS = 4
 """Of a sentence to quote, unless none has as many."""
 SURE = 0.3
 """A tag is named only if its maker is as sure as this of some moment; people are always believed."""
-_NO_THING = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE})
+_NO_THING = frozenset({COLOUR_SOURCE, LIGHT_SOURCE, FORM_SOURCE, KEYWORD_SOURCE})
 _NO_EVENT = frozenset({"speech", "silence"})
 
 
@@ -41,7 +41,7 @@ def _what(row: PhotoRow, info: MediaInfo) -> str:
     """What it is, when it was taken, of how many shots, and what it shows."""
     parts = ["A video" if row.kind == Kind.VIDEO else "A sound"]
     if info.duration is not None:
-        parts.append(f"of {_length(info.duration)}")
+        parts.append(f"of {length(info.duration)}")
     shots = len({one.shot for one in row.segments if one.ordinal and one.shot is not None})
     if shots > 1:
         parts.append(f"in {shots} shots")
@@ -51,13 +51,6 @@ def _what(row: PhotoRow, info: MediaInfo) -> str:
     sentence = " ".join(parts)
     things = _things(row)
     return f"{sentence}, showing {_and(things)}." if things else f"{sentence}."
-
-
-def _length(seconds: float) -> str:
-    whole = max(1, round(seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    named = [(hours, "hour"), (minutes, "minute"), (0 if hours else whole % 60, "second")]
-    return " ".join(f"{number} {unit}{'s' * (number != 1)}" for number, unit in named if number)
 
 
 def _things(row: PhotoRow) -> list[str]:
@@ -87,7 +80,7 @@ def _happens(events: Iterable[Event]) -> str:
             if key not in longest or event.end - event.start > longest[key].end - longest[key].start:
                 longest[key] = event
     best = sorted(total, key=lambda key: (key[0] != "action", -total[key], key))[:MOST_EVENTS]
-    named = [f"{key[1]} ({clock(longest[key].start)}-{clock(longest[key].end)})" for key in best]
+    named = [f"{key[1]} ({span(longest[key].start, longest[key].end)})" for key in best]
     return f"There is {_and(named)}." if named else ""
 
 

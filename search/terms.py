@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from config.errors import QueryError
+from search.scripts import words
 
 _QUOTES = dict.fromkeys(map(ord, "“”„‟«»"), '"')
 # Control characters cannot be typed on purpose; as blanks they separate words and reach neither SQLite nor a model.
@@ -67,5 +68,5 @@ def cut(text: str) -> list[Term]:
 
 
 def tokens(text: str) -> list[str]:
-    """The searchable words of a text, lower case, as the full-text index would cut them."""
-    return re.findall(r"[^\W_]+", text.casefold())
+    """The searchable words of a text, lower case."""
+    return words(text)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import config  # noqa: F401 - silences the libraries that the tests import
+
 
 @pytest.fixture(scope="session")
 def model_cache() -> Path:

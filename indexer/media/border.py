@@ -13,7 +13,7 @@ DECODER_ERRORS: Final = (
     OSError,  # Pillow: truncated or unidentified; libtiff
     EOFError,  # Pillow: a chunk or frame that is not there; libheif
     SyntaxError,  # Pillow plugins: not the format that the magic promised
-    ValueError,  # Pillow, piexif, libheif, NumPy, defusedxml: impossible values; text that will not decode
+    ValueError,  # Pillow, piexif, libheif, NumPy: impossible values; text that will not decode
     TypeError,  # Pillow, piexif: a tag of another type than its meaning needs
     AttributeError,  # Pillow: a value missing that a later step takes for granted
     LookupError,  # IndexError, KeyError: offsets and tags that point nowhere

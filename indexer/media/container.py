@@ -204,7 +204,7 @@ def _translated(head: bytes) -> Iterator[None]:
     except OSError as error:
         raise UnreadableFile(
             f"The file could not be read: {error.strerror or error}.",
-            "Check the disk or the network mount, then ask for another try.",
+            "Check the disk or the network mount; it is tried again at the next scan.",
         ) from error
 
 

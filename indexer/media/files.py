@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from config.errors import EmptyFile, FileVanished, MediaError
+from config.errors import EmptyFile, FileVanished, MediaError, UnreadableFile
 from indexer.media.limits import Limits, too_many_bytes
 
 
@@ -20,6 +20,11 @@ class FileIdentity:
     size: int
     mtime_ns: int
     inode: int
+    """0: it is not known, because the file system numbers its files anew now and then."""
+
+    def fits(self, found: FileIdentity) -> bool:
+        """Whether a file that was found is this one."""
+        return (self.size, self.mtime_ns) == (found.size, found.mtime_ns) and self.inode in (0, found.inode)
 
 
 def read_file(path: str, expected: FileIdentity | None, limits: Limits) -> bytes:
@@ -72,7 +77,7 @@ def _checked(descriptor: int, expected: FileIdentity | None) -> FileIdentity:
             "This is not a regular file but a folder, pipe, socket or device.",
             "Keep it out of the watched folders, or add its name to the ignore patterns.",
         )
-    if expected is not None and _identity(before) != expected:
+    if expected is not None and not expected.fits(_identity(before)):
         raise _vanished("The file was replaced or changed since it was found.")
     if before.st_size == 0:
         raise EmptyFile("The file is empty (zero bytes).", "Copy it again from its source, or delete it.")
@@ -105,11 +110,12 @@ def explained(error: OSError) -> MediaError:
     if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EAGAIN):
         return _vanished("The file is gone, moved or still being written.")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return MediaError(
+        return UnreadableFile(
             "Reverie has no permission to read the file.",
             "Give the user that runs Reverie read permission on it and on the folders above it.",
         )
-    return MediaError(
+    kind = MediaError if error.errno in (errno.ENXIO, errno.ELOOP, errno.ENAMETOOLONG) else UnreadableFile
+    return kind(
         f"The file could not be read: {os.strerror(error.errno or errno.EIO)}.",
-        "Check the disk or the network mount, then ask for another try.",
+        "Check the disk or the network mount; it is tried again at the next scan.",
     )

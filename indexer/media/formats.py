@@ -17,28 +17,36 @@ RAW: Final = "RAW"
 """The one name for every camera's own format."""
 
 _PHOTOS: Final = """
-    jpg jpeg jpe jfif mpo png apng webp gif bmp dib tif tiff heic heif hif avif
-    jp2 j2k jpf jpx j2c jpc pnm ppm pgm pbm
-    3fr arw cr2 cr3 crw dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf srw x3f
+    jpg jpeg jpe jif jfif mpo jps insp png apng webp gif bmp dib tif tiff heic heics heif heifs hif avif avifs jxl
+    jp2 j2k jpf jpx j2c jpc pnm ppm pgm pbm psd psb
+    3fr arw cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mef mos mrw nef nrw orf pef ptx raf raw rw2 rwl sr2 srf srw x3f
 """
 _FILMS: Final = """
-    mp4 m4v mov qt 3gp 3gpp 3g2 f4v insv mkv webm avi divx mpg mpeg mpe m1v m2v vob mts m2ts m2t tod
-    wmv asf flv ogv ogm mxf dv gxf rm rmvb wtv nut ivf h264 h265 hevc
+    mp4 m4v mov qt 3gp 3gpp 3g2 f4v insv 360 osv lrv lrf mkv webm avi divx mpg mpeg mpe m1v m2v m2p vob vro evo
+    mts m2ts m2t trp tod dvr-ms wmv asf flv ogv ogm mxf dv gxf rm rmvb wtv nut ivf h264 h265 hevc
 """
 _RECORDINGS: Final = """
     mp3 mp2 m4a m4b m4r aac flac wav wave w64 ogg oga opus spx wma aif aiff aifc caf amr awb 3ga qcp
     ape wv tta ac3 eac3 dts mka mpc au snd dsf dff oma
 """
+_COMPANIONS: Final = """
+    xmp json xml aae thm srt vtt ass ssa sub idx sup lrc nfo ini db url lnk md5 sfv
+    ifo bup cpi mpl bdm ctg modd moff ppn pgi
+"""
 PHOTO_SUFFIXES: Final = frozenset("." + suffix for suffix in _PHOTOS.split())
 """Lower case, with the dot; the last line is cameras' own formats."""
 VIDEO_SUFFIXES: Final = frozenset("." + suffix for suffix in _FILMS.split())
-"""Not ".ts" and ".mod", though recorders use them: they are nearly always program text and music or Go modules."""
+""".lrv" and ".lrf" are low-resolution copies, which stay out beside their originals (`indexer.media.proxies`)."""
 AUDIO_SUFFIXES: Final = frozenset("." + suffix for suffix in _RECORDINGS.split())
 MEDIA_SUFFIXES: Final = PHOTO_SUFFIXES | VIDEO_SUFFIXES | AUDIO_SUFFIXES
 """No playlist (m3u8, mpd, pls): it only names other files."""
+OPEN_SUFFIXES: Final = frozenset({".ts", ".tp", ".mod", ".dat", ".vdr", ".rec", ".pvr"})
+"""Recorders use these, and so do others: TypeScript and Qt (.ts), music and Go modules (.mod), everybody (.dat). Only
+the content tells."""
+COMPANION_SUFFIXES: Final = frozenset("." + suffix for suffix in _COMPANIONS.split())
+"""Sidecars, subtitles, indexes and notes, which go with media files and are none."""
 HEAD: Final = 1 << 16
 """Bytes of the beginning from which `kind_of` tells what a file is."""
-SIDECAR_SUFFIX: Final = ".xmp"
 
 _MAGIC: Final = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -47,6 +55,10 @@ _MAGIC: Final = (
     (b"GIF89a", "GIF"),
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG2000"),
     (b"\xff\x4f\xff\x51", "JPEG2000"),
+    (b"\xff\x0a", "JXL"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n", "JXL"),
+    (b"8BPS\x00\x01", "PSD"),
+    (b"8BPS\x00\x02", "PSD"),
     (b"FUJIFILMCCD-RAW", RAW),
     (b"II\x1a\x00\x00\x00HEAPCCDR", RAW),  # Canon CRW
     (b"IIRO", RAW),  # Olympus ORF
@@ -71,6 +83,10 @@ _QUICKTIME_ATOMS: Final = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip"
 """What a QuickTime file that is older than `ftyp` begins with."""
 _SOUND_BRANDS: Final = frozenset({b"M4A ", b"M4B ", b"M4P "})
 _NOT_TEXT: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_FRAMED_SOUND: Final = re.compile(rb"\xff[\xf1\xf2\xf3\xf9\xfa\xfb]")
+"""MPEG audio and AAC without a header of their own."""
+_PACKETS: Final = 6
+_HAS_CONTENT: Final = 0x30
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _HEIF_BRANDS: Final = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -98,6 +114,24 @@ def is_media(path: str) -> bool:
     return _suffix(path) in MEDIA_SUFFIXES
 
 
+def is_open(path: str) -> bool:
+    """Whether the name leaves it open if this is a photo, video or sound."""
+    return _suffix(path) in OPEN_SUFFIXES
+
+
+def suffix_passed_over(name: str) -> str | None:
+    """Under which suffix, in lower case, a file that is no media file is counted; None: it only goes with others."""
+    suffix = _suffix(name)
+    return None if suffix in COMPANION_SUFFIXES else suffix
+
+
+def is_media_content(head: bytes) -> bool:
+    """Whether the first `HEAD` bytes, or a few thousand of them, are those of a photo, a video or a sound."""
+    if _NOT_TEXT.search(head) is None:
+        return False
+    return _kind_by_content(head) is not None or _holds_either(head) or _FRAMED_SOUND.match(head) is not None
+
+
 def kind_of(path: str, head: bytes) -> Kind:
     """What a file probably is, by the first `HEAD` bytes of its content, and by its name where they leave it open.
 
@@ -107,20 +141,9 @@ def kind_of(path: str, head: bytes) -> Kind:
     if said is not None:
         return said
     suffix = _suffix(path)
-    if suffix in AUDIO_SUFFIXES:
+    if suffix in AUDIO_SUFFIXES or (suffix not in MEDIA_SUFFIXES and _FRAMED_SOUND.match(head)):
         return Kind.AUDIO
     return Kind.VIDEO if suffix in VIDEO_SUFFIXES or _holds_either(head) else Kind.PHOTO
-
-
-def is_sidecar(path: str) -> bool:
-    """Whether the name is one of an XMP sidecar."""
-    return _suffix(path) == SIDECAR_SUFFIX
-
-
-def sidecars_of(path: str) -> tuple[str, ...]:
-    """Where the sidecar of a media file may be, the most specific name first: a.jpg.xmp, then Adobe's a.xmp."""
-    stem = path[: len(path) - len(_suffix(path))]
-    return tuple(base + suffix for base in (path, stem) for suffix in (SIDECAR_SUFFIX, SIDECAR_SUFFIX.upper()))
 
 
 def sniff(data: bytes) -> str | None:
@@ -159,13 +182,24 @@ def _kind_by_content(head: bytes) -> Kind | None:
         return Kind.PHOTO
     if head.startswith(_SOUNDS) or _is_chunked(head, b"RIFF", b"RF64", kinds=(b"WAVE",)):
         return Kind.AUDIO
-    if head.startswith(_VIDEOS) or _is_chunked(head, b"RIFF", kinds=(b"AVI ",)):
+    if head.startswith(_VIDEOS) or _is_chunked(head, b"RIFF", kinds=(b"AVI ", b"CDXA")) or _is_transport_stream(head):
         return Kind.VIDEO
     if _is_chunked(head, b"FORM", kinds=(b"AIFF", b"AIFC")) or (head[4:8] == b"ftyp" and head[8:12] in _SOUND_BRANDS):
         return Kind.AUDIO
     if head.startswith(b"OggS"):
         return Kind.VIDEO if any(mark in head for mark in _OGG_PICTURES) else Kind.AUDIO
     return None
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Packets of 188 bytes that each begin with "G" (ISO/IEC 13818-1, 2.4.3), with a time before or a checksum after
+    each in files of some recorders. A recorder may have begun in the middle of one."""
+    for size in (188, 192, 204):
+        for at in range(min(size, len(head))):
+            marks, controls = (head[at + offset : at + size * _PACKETS : size] for offset in (0, 3))
+            if marks == b"G" * _PACKETS and all(control & _HAS_CONTENT for control in controls):
+                return True
+    return False
 
 
 def _is_chunked(head: bytes, *names: bytes, kinds: tuple[bytes, ...]) -> bool:

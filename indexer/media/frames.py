@@ -17,7 +17,7 @@ from fractions import Fraction
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import ColorPrimaries, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -32,7 +32,7 @@ from indexer.media.decoding import (
     turned,
     video_frames,
 )
-from indexer.media.hdr import hdr_to_srgb
+from indexer.media.hdr import hdr_to_srgb, is_hdr
 from indexer.media.tracks import pick
 from indexer.media.video import Video, shown_size
 
@@ -48,7 +48,6 @@ _MARGINS = (SEEK_MARGIN, 4.0, 12.0, 60.0)
 _TAIL = 2.0
 """Seconds of packets beyond the end that are still read: a frame may be stored after ones that are shown later."""
 _HD_HEIGHT = 720
-_HDR = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})
 _UNSTATED = 2
 """FFmpeg's number for a colour space that the file does not name."""
 
@@ -199,7 +198,7 @@ class _Reducer:
         scale = min(1.0, self._short_side / min(width, height))
         if orientation.transpose:
             width, height = height, width
-        hdr = frame.color_trc in _HDR
+        hdr = is_hdr(frame.color_trc)
         small = self._reformatter.reformat(
             frame,
             width=max(1, round(width * scale)),

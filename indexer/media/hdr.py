@@ -1,6 +1,6 @@
-"""High dynamic range (PQ and HLG, BT.2100) to sRGB, for small pictures.
+"""High dynamic range (PQ and HLG, BT.2100) to sRGB, for small pictures: frames of videos and photos alike.
 
-Without it such a video looks flat and grey, and neither networks nor people recognise much in it.
+Without it such a picture looks flat and grey, and neither networks nor people recognise much in it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from av.video.reformatter import ColorTrc
+from av.video.reformatter import ColorPrimaries, ColorTrc
 from numpy.typing import NDArray
+
+Linear = NDArray[np.float32]
 
 _PEAK: Final = 1000.0
 """Nits that a picture is taken to reach: what most phones and films are graded for."""
@@ -19,17 +21,30 @@ _WHITE: Final = 203.0
 _HLG_GAMMA: Final = 1.2
 """The system gamma of HLG on a display of 1000 nits (BT.2100, table 5)."""
 _LUMA_2020: Final = np.array([0.2627, 0.6780, 0.0593], np.float32)
-_TO_709: Final = np.array(
+_TO_709: Final[dict[int, Linear]] = {
+    ColorPrimaries.BT709: np.eye(3, dtype=np.float32),
+    ColorPrimaries.SMPTE432: np.array(
+        [[1.2249, -0.2249, 0.0], [-0.0421, 1.0421, 0.0], [-0.0196, -0.0786, 1.0983]], np.float32
+    ),
+}
+"""Linear light of other primaries to BT.709; SMPTE432 is Display P3."""
+_2020_TO_709: Final = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
-"""Linear BT.2020 to BT.709 (ITU-R BT.2087)."""
+"""The same of BT.2020 (ITU-R BT.2087)."""
 _LEVELS: Final = 4096
 
-Linear = NDArray[np.float32]
+
+def is_hdr(transfer: int) -> bool:
+    """Whether a transfer characteristic (ITU-T H.273, 8.2) is PQ or HLG."""
+    return transfer in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)
 
 
-def hdr_to_srgb(pixels: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
-    """(H, W, 3) of 16 bits, BT.2020, in the given transfer (FFmpeg's number), to (H, W, 3) sRGB of 8 bits."""
+def hdr_to_srgb(pixels: NDArray[np.uint16], transfer: int, primaries: int = ColorPrimaries.BT2020) -> NDArray[np.uint8]:
+    """(H, W, 3) of 16 bits to (H, W, 3) sRGB of 8 bits.
+
+    `transfer` and `primaries` are the numbers of ITU-T H.273; primaries that are unknown are taken for BT.2020.
+    """
     index = pixels >> 4
     if transfer == ColorTrc.ARIB_STD_B67:
         scene = _hlg_table()[index]
@@ -38,7 +53,7 @@ def hdr_to_srgb(pixels: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
         nits = _pq_table()[index]
     # The brightest channel decides how much a pixel is dimmed, so that its hue stays.
     brightest = np.maximum(nits.max(axis=2, keepdims=True), 1e-4)
-    linear = (nits * (_dimmed(brightest) / brightest)) @ _TO_709.T / _WHITE
+    linear = (nits * (_dimmed(brightest) / brightest)) @ _TO_709.get(primaries, _2020_TO_709).T / _WHITE
     return _encode(linear)
 
 

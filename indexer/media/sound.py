@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from config.errors import DamagedFile, UnsupportedFormat
 from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
 from indexer.media.decoding import Losses, audio_frames, packets_of, prepare, seek_before
-from indexer.media.facts import Facts
 from indexer.media.files import FileIdentity
-from indexer.media.quicktime import container_facts
+from indexer.media.metadata.facts import Facts
+from indexer.media.metadata.quicktime import container_facts
 from indexer.media.tracks import AudioTrack, audio_tracks, has_picture
 
 RATE = 16_000

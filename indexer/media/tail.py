@@ -36,7 +36,7 @@ def has_hole(data: bytes, name: str) -> bool:
             complete = data.endswith(_JPEG_END, 0, filled)
         case "WEBP":
             complete = _RIFF_HEADER + struct.unpack_from("<I", data, 4)[0] <= filled + len(_HOLE)
-        case "HEIF" | "AVIF":
+        case "HEIF" | "AVIF" | "JXL" if data[4:8] in (b"ftyp", b"JXL "):
             complete = _end_of_boxes(data) <= filled + len(_HOLE)
         case _:
             complete = True

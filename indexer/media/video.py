@@ -10,21 +10,20 @@ from fractions import Fraction
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 
 from config.errors import DamagedFile, TooLarge
 from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
 from indexer.media.decoding import Losses, Orientation, orientation_of, prepare, video_frames
-from indexer.media.facts import Facts
 from indexer.media.files import FileIdentity
-from indexer.media.quicktime import container_facts
+from indexer.media.hdr import is_hdr
+from indexer.media.metadata.facts import Facts
+from indexer.media.metadata.quicktime import container_facts
 from indexer.media.timeline import INDEXED, Timeline, cued, indexed, is_uneven, probed_stamps, scanned
 from indexer.media.tracks import AudioTrack, audio_tracks, pick
 
 __all__ = ["AudioTrack", "Video", "VideoInfo", "VideoLimits", "open_video"]
 
-_HDR = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})
 _MICROSECONDS = 1_000_000
 _LEAST_ASPECT = Fraction(1, 4)
 """Pixels narrower than this are a mistake of the file: a picture of one line would come of it."""
@@ -162,7 +161,7 @@ def _info(
         variable_rate=uneven,
         bit_rate=context.bit_rate or container.bit_rate or None,
         pixel_format=frame.format.name,
-        hdr=frame.color_trc in _HDR,
+        hdr=is_hdr(frame.color_trc),
         audio=audio_tracks(container),
         facts=container_facts({**stream.metadata, **container.metadata}),
     )

@@ -193,7 +193,7 @@ def plan_for(profile: str, models: ModelList, store: Store, config_folders: Sequ
     if chosen is None:
         raise ModelError(f'There is no profile "{profile}".', f"The profiles are: {', '.join(models.profiles)}.")
     plugins = plugin_stages()
-    stages = {str(stage): STAGES[stage] for stage in (Stage.DESCRIBE, Stage.PIXELS, Stage.SOUND)}
+    stages = {str(stage): STAGES[stage] for stage in (Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS, Stage.SOUND)}
     space = SPACE
     for stage in chosen.stages:
         if stage == Stage.CONCEPTS:

@@ -53,6 +53,13 @@ def load_background(plan: Plan, resources: Resources) -> NDArray[np.float32]:
     return load_captions(_dual_encoder(plan, resources), resources)
 
 
+def reads_english_only(plan: Plan, resources: Resources) -> bool:
+    """Whether no language but English is known to be understood by the plan's embedding model."""
+    entries = load_list(resources.config_folders).models
+    names = [split_stage(stage)[1] for stage in plan.stages if stage.startswith("embedding:")]
+    return {language for name in names if name in entries for language in entries[name].languages} <= {"en"}
+
+
 def _dual_encoder(plan: Plan, resources: Resources) -> ModelEntry:
     """The entry of the plan's embedding model, which must be installed at the revision of the plan's space."""
     names = [split_stage(stage)[1] for stage in plan.stages if stage.startswith("embedding:")]

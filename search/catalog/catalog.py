@@ -22,6 +22,7 @@ from search.catalog.rows import (
     KnownFile,
     PhotoRow,
     Problem,
+    Sampled,
     TagMatch,
     TextMatch,
     Vectors,
@@ -57,15 +58,26 @@ class Catalog(PlanKeeper, RootKeeper, InsideReader):
         with self._database.read() as db:
             return files.known(db, under)
 
-    def record_files(self, seen: Sequence[FileStat]) -> None:
+    def record_files(self, seen: Sequence[FileStat], *, written: Collection[str] = ()) -> None:
         """Remember paths as they are now.
 
         A path whose signature changed holds unknown content again, unless the catalog knows the very same file
         (device, inode, size, mtime) under another path: then it is a hard link or a rename, and shares that media
-        without being read. A path that was missing is alive again. A changed sidecar makes "describe" run again.
+        without being read. A path that was missing is alive again. A changed sidecar makes "metadata" run again.
+
+        A path whose size and time are what they were, but not its inode or the inode's time, keeps its content and is
+        to be read again; so is an unchanged one that is among the `written`, and one that the system refused to read.
+
+        A video or sound that only became longer is another content, and what was known of its first part is forgotten.
         """
         with self._database.write() as db:
-            files.record(db, seen, self._clock())
+            files.record(db, seen, written, self._clock())
+
+    def note_files(self, seen: Sequence[FileStat]) -> None:
+        """Remember inode, device and times of paths that hold what they held: after a mount, they may be others."""
+        if seen:
+            with self._database.write() as db:
+                files.note(db, seen)
 
     def record_missing(self, paths: Sequence[str]) -> None:
         """Hide paths that are gone from search. They are kept as tombstones, in case they come back,
@@ -80,22 +92,51 @@ class Catalog(PlanKeeper, RootKeeper, InsideReader):
             return files.purge(db, older_than)
 
     def unidentified(self, limit: int) -> list[FileStat]:
-        """Paths whose content is still to be read and hashed, oldest first."""
+        """Paths whose content is still to be read and hashed, oldest first; then those to be read again."""
         with self._database.read() as db:
             return files.unidentified(db, limit)
 
-    def identify(self, items: Sequence[tuple[FileStat, bytes, Kind]], stages: Mapping[str, int]) -> None:
+    def sampled(self, path: str) -> Sampled | None:
+        """What a path to be read again held, if a sample is enough to tell whether it still does."""
+        with self._database.read() as db:
+            return files.sampled(db, path)
+
+    def identify(
+        self,
+        items: Sequence[tuple[FileStat, bytes, Kind]],
+        stages: Mapping[str, int],
+        samples: Mapping[bytes, bytes] | None = None,
+    ) -> None:
         """Say what paths hold: (stat, SHA-256 digest, kind). New content gets a job per stage (with its revision).
 
-        An item is ignored if its path was recorded differently since `stat` was taken.
+        `samples`: of some digests, the sample of the content that is to be kept with it. An item is ignored if its path
+        was recorded differently since `stat` was taken.
         """
         with self._database.write() as db:
-            files.identify(db, items, stages, self._clock())
+            files.identify(db, items, stages, samples or {}, self._clock())
 
-    def record_problem(self, path: str, title: str, remedy: str) -> None:
-        """Remember why a path cannot be read; it is left alone until it changes or `retry_problems`."""
+    def record_problem(self, path: str, title: str, remedy: str, *, refused: bool = False) -> None:
+        """Remember why a path cannot be read; it is left alone until it changes or `retry_problems`.
+
+        `refused`: the system would not let us read it, which `retry_refused` tries again.
+        """
         with self._database.write() as db:
-            files.record_problem(db, path, title, remedy, self._clock())
+            files.record_problem(db, path, title, remedy, self._clock(), refused=refused)
+
+    def retry_refused(self, under: str) -> int:
+        """Try everything at or below a folder again, once, that the system would not let us read. Returns how much."""
+        with self._database.write() as db:
+            return files.retry_refused(db, under, self._clock())
+
+    def try_again(self, path: str) -> None:
+        """Give one path a fresh start, whatever was wrong with it."""
+        with self._database.write() as db:
+            files.try_again(db, path, self._clock())
+
+    def without_file(self, media_ids: Collection[int]) -> set[int]:
+        """Those of these media that no path holds any more."""
+        with self._database.read() as db:
+            return jobs.without_file(db, media_ids)
 
     # Jobs
 
@@ -180,6 +221,11 @@ class Catalog(PlanKeeper, RootKeeper, InsideReader):
         with self._database.read() as db:
             return reads.counts(db, without)
 
+    def rereading(self) -> dict[str, int]:
+        """Stage to how many media that were analysed before go through it again."""
+        with self._database.read() as db:
+            return reads.rereading(db)
+
     def problems(self, limit: int = 100, offset: int = 0) -> list[Problem]:
         """Every live path that could not be read or holds quarantined media, by path."""
         with self._database.read() as db:
@@ -191,6 +237,16 @@ class Catalog(PlanKeeper, RootKeeper, InsideReader):
         """The media that a live path holds; None: not known, or not identified yet."""
         with self._database.read() as db:
             return reads.media_at(db, path)
+
+    def paths_of_inode(self, inode: int) -> list[str]:
+        """Live paths that had this inode when they were looked at, on whatever device."""
+        with self._database.read() as db:
+            return reads.paths_of_inode(db, inode)
+
+    def paths_of(self, media_ids: Collection[int], where: str, parameters: Sequence[object]) -> set[str]:
+        """The live paths of these media that fulfil a condition on `file`."""
+        with self._database.read() as db:
+            return reads.paths_of(db, media_ids, where, parameters)
 
     def media_with_hashes(self, content_hashes: Collection[bytes]) -> dict[bytes, int]:
         """Of these SHA-256 digests, those the catalog knows, each with its media id."""

@@ -6,8 +6,10 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 
+from indexer.vocabulary import KEYWORD_SOURCE
 from search.catalog.rows import TextMatch
 from search.catalog.sql import IN_IDS, VISIBLE, id_list
+from search.scripts import indexed
 
 COLUMN_WEIGHTS = {
     "title": 10.0,
@@ -17,9 +19,15 @@ COLUMN_WEIGHTS = {
     "tags": 4.0,
     "path": 3.0,
     "camera": 2.0,
+    "notes": 5.0,
 }
 """What a word counts for, by where it stands: words that a person wrote about a photo before guesses about it.
 The order is the table's."""
+
+AT_ONCE = 1_000
+"""Media whose rows are written together."""
+
+_MARKED_NOTES = f"highlight(fulltext, {list(COLUMN_WEIGHTS).index('notes')}, char(1), '')"
 
 MOST_RANKED = 5_000
 """Ranking costs some microseconds a row; words that stand with more photos than this tell little, so only the photos
@@ -40,31 +48,51 @@ def rewrite(db: sqlite3.Connection, media_ids: Collection[int]) -> None:
     tags: dict[int, list[str]] = {}
     for media_id, name in db.execute(
         "SELECT media_id, name FROM tag JOIN segment ON segment.id = segment_id"
-        f" WHERE media_id {IN_IDS} AND ordinal = 0 GROUP BY media_id, name ORDER BY media_id, max(confidence) DESC",
-        (ids,),
+        f" WHERE media_id {IN_IDS} AND ordinal = 0 AND source != ? GROUP BY media_id, name"
+        " ORDER BY media_id, max(confidence) DESC",
+        (ids, KEYWORD_SOURCE),  # keywords have a column of their own
     ):
         tags.setdefault(media_id, []).append(name)
     rows = db.execute(
-        f"SELECT id, title, description, keywords, people, camera FROM media m WHERE id {IN_IDS} AND {VISIBLE}",
+        f"SELECT id, title, description, keywords, people, camera, notes FROM media m WHERE id {IN_IDS} AND {VISIBLE}",
         (ids,),
     ).fetchall()
     db.executemany(
-        "INSERT INTO fulltext (rowid, title, description, keywords, people, tags, path, camera)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO fulltext (rowid, title, description, keywords, people, tags, path, camera, notes)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 media_id,
-                title,
-                description,
-                "\n".join(json.loads(keywords)),
-                "\n".join(json.loads(people)),
-                "\n".join(tags.get(media_id, ())),
-                "\n".join(paths.get(media_id, ())),
-                camera,
+                indexed(title or ""),
+                indexed(description or ""),
+                indexed("\n".join(json.loads(keywords))),
+                indexed("\n".join(json.loads(people))),
+                indexed("\n".join(tags.get(media_id, ()))),
+                indexed("\n".join(paths.get(media_id, ()))),
+                indexed(camera or ""),
+                indexed("\n".join(text for _, text in notes_of(notes))),
             )
-            for media_id, title, description, keywords, people, camera in rows
+            for media_id, title, description, keywords, people, camera, notes in rows
         ),
     )
+
+
+def rewrite_all(db: sqlite3.Connection) -> None:
+    """Cut all words anew: of what is written, and of what is said."""
+    ids = [media_id for (media_id,) in db.execute("SELECT id FROM media ORDER BY id")]
+    for start in range(0, len(ids), AT_ONCE):
+        rewrite(db, ids[start : start + AT_ONCE])
+    utterances = db.execute("SELECT id, text FROM utterance").fetchall()
+    db.executemany(
+        "UPDATE utterance SET searched = ? WHERE id = ?",
+        ((indexed(text), number) for number, text in utterances if not text.isascii()),
+    )
+    db.execute("INSERT INTO spoken (spoken) VALUES ('rebuild')")
+
+
+def notes_of(stored: str) -> list[tuple[str, str]]:
+    """The (label, text) pairs in the column of that name, each text as one line."""
+    return [(label, " ".join(text.split())) for label, text in json.loads(stored)]
 
 
 def _other_halves(db: sqlite3.Connection, media_ids: Collection[int]) -> list[int]:
@@ -88,21 +116,29 @@ def matches(
         f"SELECT rowid FROM fulltext WHERE fulltext MATCH ? {filtered} ORDER BY rowid DESC LIMIT 1 OFFSET ?",
         (match, *parameters, MOST_RANKED - 1),
     ).fetchone()
-    ranked = db.execute(
-        f"SELECT rowid, -bm25(fulltext, {weights}) AS score FROM fulltext WHERE fulltext MATCH ? {filtered}"
-        " AND rowid >= ? ORDER BY score DESC, rowid LIMIT ?",
-        (match, *parameters, oldest[0] if oldest else 0, limit),
-    ).fetchall()
+    scores = dict(
+        db.execute(
+            f"SELECT rowid, -bm25(fulltext, {weights}) AS score FROM fulltext WHERE fulltext MATCH ? {filtered}"
+            " AND rowid >= ? ORDER BY score DESC, rowid LIMIT ?",
+            (match, *parameters, oldest[0] if oldest else 0, limit),
+        ).fetchall()
+    )
     # highlight() marks the matching words; a column with a mark has matched. Asked for the best rows only,
     # because it reads and tokenises the whole text of each.
     marked = ", ".join(
         f"instr(highlight(fulltext, {number}, char(1), ''), char(1)) > 0" for number in range(len(COLUMN_WEIGHTS))
     )
-    columns = {
-        media_id: tuple(column for column, hit in zip(COLUMN_WEIGHTS, hits, strict=True) if hit)
-        for media_id, *hits in db.execute(
-            f"SELECT rowid, {marked} FROM fulltext WHERE fulltext MATCH ? AND rowid {IN_IDS}",
-            (match, id_list(media_id for media_id, _ in ranked)),
+    found = {
+        media_id: TextMatch(
+            media_id,
+            scores[media_id],
+            tuple(column for column, hit in zip(COLUMN_WEIGHTS, hits, strict=True) if hit),
+            tuple(note for note, line in zip(notes_of(notes), lines.split("\n"), strict=False) if "\x01" in line),
+        )
+        for media_id, notes, lines, *hits in db.execute(
+            f"SELECT rowid, (SELECT notes FROM media WHERE id = fulltext.rowid), {_MARKED_NOTES}, {marked}"
+            f" FROM fulltext WHERE fulltext MATCH ? AND rowid {IN_IDS}",
+            (match, id_list(scores)),
         )
     }
-    return [TextMatch(media_id, score, columns[media_id]) for media_id, score in ranked]
+    return [found[media_id] for media_id in scores]

@@ -10,6 +10,7 @@ import numpy as np
 
 from indexer.records import Detection, Event, Segment, Tag, Transcript
 from search.catalog.sql import storable
+from search.scripts import indexed
 
 OF_MEDIA = "IN (SELECT id FROM segment WHERE media_id = ?)"
 """Membership in the segments of one media file, however many there are."""
@@ -115,8 +116,8 @@ def write_transcript(db: sqlite3.Connection, media_id: int, stage: str, transcri
         (media_id, stage, transcript.language, transcript.language_confidence),
     )
     db.executemany(
-        "INSERT INTO utterance (media_id, stage, start_seconds, end_seconds, confidence, text, words)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO utterance (media_id, stage, start_seconds, end_seconds, confidence, text, searched, words)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 media_id,
@@ -124,6 +125,7 @@ def write_transcript(db: sqlite3.Connection, media_id: int, stage: str, transcri
                 *_span(one.start, one.end),
                 one.confidence,
                 storable(one.text),
+                None if one.text.isascii() else indexed(storable(one.text) or ""),
                 json.dumps(
                     [(storable(word.text), word.start, word.end, word.confidence) for word in one.words],
                     ensure_ascii=False,

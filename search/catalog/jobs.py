@@ -5,11 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from indexer.records import Analysis, Failure, Kind, Space, stage_order
+from indexer.records import Analysis, Failure, Kind, Space, Stage, stage_order
 from indexer.stages import applies, kinds_of
 from search.catalog import fulltext
 from search.catalog.rows import Work
-from search.catalog.sql import IN_IDS, LIVE, NOT_RETIRED, STAT_COLUMNS, id_list, marks, stat_of, storable
+from search.catalog.sql import IN_IDS, NOT_RETIRED, STAT_COLUMNS, id_list, marks, stat_of, storable
+
+READABLE = "EXISTS (SELECT 1 FROM file WHERE file.media_id = m.id AND file.missing_since IS NULL AND file.reread = 0)"
+"""Some path that is there is known to hold the media row `m`."""
 
 
 def create(db: sqlite3.Connection, media_id: int, kind: Kind, stages: Mapping[str, int], now: float) -> None:
@@ -70,7 +73,14 @@ def reopen_looks(db: sqlite3.Connection, media_id: int, but: Collection[str], no
     the settings, what they said hangs on moments that are no more."""
     done = db.execute("SELECT stage FROM job WHERE media_id = ? AND state = 'done'", (media_id,)).fetchall()
     for (stage,) in done:
-        if stage not in but and {Kind.PHOTO, Kind.VIDEO} <= kinds_of(stage):
+        if stage not in but and stage != Stage.METADATA and {Kind.PHOTO, Kind.VIDEO} <= kinds_of(stage):
+            reopen(db, media_id, stage, now)
+
+
+def reopen_pictures(db: sqlite3.Connection, media_id: int, now: float) -> None:
+    """Have all stages look again at a photo that a sidecar has turned."""
+    for (stage,) in db.execute("SELECT stage FROM job WHERE media_id = ? AND state = 'done'", (media_id,)).fetchall():
+        if stage != Stage.METADATA and applies(stage, Kind.PHOTO):
             reopen(db, media_id, stage, now)
 
 
@@ -137,7 +147,7 @@ def claimable(
     without: Collection[str] = (),
 ) -> list[int]:
     """Media of one lane that have a live path and pending jobs, and none running; those that lack a stage of `first`
-    before the others, of each the lowest id first."""
+    before the others, of each the lowest id first. A path that is to be read again may hold something else by now."""
     # One stage at a time, each in the order of its index: together they would all have to be read and sorted, and one
     # that is left out may wait for every photo of the library, each of which would be passed by.
     waiting = _open_stages(db, slow=slow).difference(without)
@@ -165,7 +175,7 @@ def _waiting(db: sqlite3.Connection, limit: int, passed: str, stage: str, *, slo
     """Claimable media with one stage pending, the lowest id first."""
     rows = db.execute(
         "SELECT job.media_id FROM job INDEXED BY job_waiting CROSS JOIN media m ON m.id = job.media_id"
-        f" WHERE job.state = 'pending' AND job.slow = ? AND job.stage = ? AND {LIVE} AND NOT job.media_id {IN_IDS}"
+        f" WHERE job.state = 'pending' AND job.slow = ? AND job.stage = ? AND {READABLE} AND NOT job.media_id {IN_IDS}"
         " AND NOT EXISTS (SELECT 1 FROM job other WHERE other.media_id = job.media_id AND other.state = 'running')"
         " ORDER BY job.media_id LIMIT ?",
         (slow, stage, passed, limit),
@@ -201,11 +211,11 @@ def _work(db: sqlite3.Connection, media_id: int, vector_spaces: Mapping[str, Spa
         f" AND stage NOT IN ({marks(without)})",
         (media_id, *without),
     ).fetchall()
-    # Of several copies, read the one that has a sidecar: it knows more.
+    # Of several copies, read the one that has sidecars: it knows more.
     stat = stat_of(
         db.execute(
-            f"SELECT {STAT_COLUMNS} FROM file WHERE media_id = ? AND missing_since IS NULL"
-            " ORDER BY sidecar IS NULL, id LIMIT 1",
+            f"SELECT {STAT_COLUMNS} FROM file WHERE media_id = ? AND missing_since IS NULL AND reread = 0"
+            " ORDER BY sidecars IS NULL, id LIMIT 1",
             (media_id,),
         ).fetchone()
     )
@@ -259,13 +269,14 @@ def fail(db: sqlite3.Connection, failures: Sequence[Failure], max_attempts: int,
             continue
         db.executemany(
             "UPDATE job SET attempts = attempts + 1, problem_title = ?, problem_remedy = ?, updated_at = ?,"
-            " state = CASE WHEN ? OR attempts + 1 >= ? THEN 'quarantined' ELSE 'pending' END"
+            " refused = ?, state = CASE WHEN ? OR attempts + 1 >= ? THEN 'quarantined' ELSE 'pending' END"
             " WHERE media_id = ? AND stage = ? AND state = 'running'",
             [
                 (
                     storable(failure.title),
                     storable(failure.remedy),
                     now,
+                    failure.refused,
                     failure.permanent,
                     max_attempts,
                     failure.media_id,
@@ -277,14 +288,34 @@ def fail(db: sqlite3.Connection, failures: Sequence[Failure], max_attempts: int,
     fulltext.rewrite(db, {failure.media_id for failure in failures if failure.vanished})
 
 
-def retry(db: sqlite3.Connection, now: float) -> int:
-    """quarantined -> pending with a clean slate; returns how many media."""
+def retry(db: sqlite3.Connection, now: float, media_id: int | None = None) -> int:
+    """quarantined -> pending with a clean slate, for all media or for one; returns how many media."""
     media = db.execute(
         "SELECT count(DISTINCT media_id) FROM job WHERE state = 'quarantined' AND state != 'done'"
+        " AND media_id = ifnull(?, media_id)",
+        (media_id,),
     ).fetchone()[0]
     db.execute(
         "UPDATE job SET state = 'pending', attempts = 0, problem_title = NULL, problem_remedy = NULL, updated_at = ?"
-        " WHERE state = 'quarantined'",
-        (now,),
+        " WHERE state = 'quarantined' AND state != 'done' AND media_id = ifnull(?, media_id)",
+        (now, media_id),
     )
     return int(media)
+
+
+def retry_refused(db: sqlite3.Connection, media_ids: Collection[int], now: float) -> None:
+    """quarantined -> pending for these media where the system refused to let them be read. What was tried is still
+    counted, so that each is tried once, alone."""
+    db.execute(
+        "UPDATE job SET state = 'pending', updated_at = ? WHERE state = 'quarantined' AND state != 'done' AND refused"
+        f" AND media_id {IN_IDS}",
+        (now, id_list(media_ids)),
+    )
+
+
+def without_file(db: sqlite3.Connection, media_ids: Collection[int]) -> set[int]:
+    """Those of these media that no live path holds; see `Catalog.without_file`."""
+    rows = db.execute(
+        f"SELECT DISTINCT media_id FROM file WHERE missing_since IS NULL AND media_id {IN_IDS}", (id_list(media_ids),)
+    )
+    return set(media_ids) - {media_id for (media_id,) in rows}

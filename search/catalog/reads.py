@@ -67,7 +67,8 @@ def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
     photo_count = media - sum(kinds.values())
     return Counts(
         files=count("file WHERE missing_since IS NULL"),
-        unidentified=count("file WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL"),
+        unidentified=count("file WHERE media_id IS NULL AND missing_since IS NULL AND problem_title IS NULL")
+        + count("file WHERE reread != 0 AND missing_since IS NULL AND (media_id NOT NULL OR problem_title NOT NULL)"),
         media=media,
         pending=int(pending),
         pending_long=int(pending_long),
@@ -79,6 +80,18 @@ def counts(db: sqlite3.Connection, without: Collection[str] = ()) -> Counts:
         vectors=dict(db.execute("SELECT name, vectors FROM space ORDER BY name").fetchall()),
         kinds=({str(Kind.PHOTO): photo_count} if photo_count else {}) | kinds,
     )
+
+
+def rereading(db: sqlite3.Connection) -> dict[str, int]:
+    """Stage to how many live media have been through all of a plan before and wait for it once more, or run it."""
+    rows = db.execute(
+        "SELECT stage, count(*) FROM job JOIN media m ON m.id = job.media_id"
+        f" WHERE state IN ('pending', 'running') AND state != 'done' AND m.format IS NOT NULL AND job.{NOT_RETIRED}"
+        f" AND job.stage NOT IN ({ONLY_BUILDING}) AND {LIVE}"
+        " AND EXISTS (SELECT 1 FROM job done WHERE done.media_id = m.id AND done.state = 'done')"
+        " GROUP BY stage"
+    )
+    return dict(rows.fetchall())
 
 
 def problems(db: sqlite3.Connection, limit: int, offset: int) -> list[Problem]:
@@ -97,6 +110,21 @@ def media_at(db: sqlite3.Connection, path: str) -> int | None:
         "SELECT media_id FROM file WHERE path = ? AND missing_since IS NULL", (os.fsencode(path),)
     ).fetchone()
     return row[0] if row else None
+
+
+def paths_of_inode(db: sqlite3.Connection, inode: int) -> list[str]:
+    """Live paths that had this inode when they were looked at, on whatever device."""
+    rows = db.execute("SELECT path FROM file WHERE inode = ? AND missing_since IS NULL", (inode,))
+    return [os.fsdecode(path) for (path,) in rows]
+
+
+def paths_of(db: sqlite3.Connection, media_ids: Collection[int], where: str, parameters: Sequence[object]) -> set[str]:
+    """The live paths of these media that fulfil an SQL condition on `file`."""
+    rows = db.execute(
+        f"SELECT path FROM file WHERE media_id {IN_IDS} AND missing_since IS NULL AND ({where})",
+        (id_list(media_ids), *parameters),
+    )
+    return {os.fsdecode(path) for (path,) in rows}
 
 
 def media_with_hashes(db: sqlite3.Connection, content_hashes: Collection[bytes]) -> dict[bytes, int]:

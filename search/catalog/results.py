@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from indexer.records import (
     Failure,
     Kind,
     MediaInfo,
+    Note,
     PixelStats,
     Space,
     Stage,
@@ -26,11 +27,17 @@ from search.catalog.sql import storable
 
 logger = logging.getLogger(__name__)
 
-INFO_COLUMNS = (
-    "format", "width", "height", "taken_at", "utc_offset_minutes", "latitude", "longitude", "altitude", "camera",
-    "lens", "exposure_seconds", "f_number", "iso", "focal_length_mm", "title", "description", "keywords", "people",
-    "rating", "live_id", "duration", "fps", "variable_rate", "video_codec", "audio_codec", "bit_rate", "hdr",
+SHAPE_COLUMNS = (
+    "format", "width", "height", "duration", "fps", "variable_rate", "video_codec", "audio_codec", "bit_rate", "hdr",
 )  # fmt: skip
+"""What stage "describe" tells."""
+SAID_COLUMNS = (
+    "taken_at", "taken_precision", "taken_source", "utc_offset_minutes", "zone_source", "latitude", "longitude",
+    "altitude", "camera", "lens", "exposure_seconds", "f_number", "iso", "focal_length_mm", "title", "description",
+    "keywords", "people", "rating", "notes", "sidecar_orientation", "live_id",
+)  # fmt: skip
+"""What stage "metadata" tells."""
+INFO_COLUMNS = SHAPE_COLUMNS + SAID_COLUMNS
 PIXEL_COLUMNS = ("sharpness", "exposure", "contrast", "quality", "brightness", "perceptual_hash")
 
 NORM_TOLERANCE = 0.01
@@ -52,7 +59,8 @@ def store(
         try:
             _store_one(db, analysis, Kind(known[0]), gone, now)
             stored.add(analysis.media_id)
-            if known[1] is not None and analysis.info is not None and analysis.info.live_id != known[1]:
+            said = analysis.info if Stage.METADATA in analysis.stages else None
+            if known[1] is not None and said is not None and said.live_id != known[1]:
                 # What a photo stood for that it no longer belongs to is shown again.
                 stored.update(row[0] for row in db.execute("SELECT id FROM media WHERE live_id = ?", (known[1],)))
         except (ValueError, OverflowError, sqlite3.IntegrityError) as error:
@@ -83,7 +91,7 @@ def _store_one(db: sqlite3.Connection, analysis: Analysis, kind: Kind, gone: swe
         if analysis.info.kind != kind:
             _correct_kind(db, analysis, now)
             kind = analysis.info.kind
-        _update_media(db, media_id, INFO_COLUMNS, _info_values(analysis.info))
+        _store_info(db, media_id, analysis.info, stages, now)
     if analysis.pixels is not None:
         _update_media(db, media_id, PIXEL_COLUMNS, [getattr(analysis.pixels, name) for name in PIXEL_COLUMNS])
     if Stage.DESCRIBE in stages and inside_writes.write_segments(db, media_id, analysis.segments):
@@ -100,6 +108,20 @@ def _store_one(db: sqlite3.Connection, analysis: Analysis, kind: Kind, gone: swe
         vectors = [(one.segment, _checked(one)) for one in embeddings if one.space == space]
         inside_writes.write_vectors(db, media_id, ids, _space_id(db, space), vectors)
     jobs.close(db, media_id, stages, now)
+
+
+def _store_info(db: sqlite3.Connection, media_id: int, info: MediaInfo, stages: Collection[str], now: float) -> None:
+    """Store what each of the two stages that describe a file tells of it."""
+    undescribed, turned = db.execute(
+        "SELECT format IS NULL, sidecar_orientation FROM media WHERE id = ?", (media_id,)
+    ).fetchone()
+    # The header tells as much, so that a photo is found whose picture cannot be decoded; it does not overrule pixels.
+    if Stage.DESCRIBE in stages or undescribed:
+        _update_media(db, media_id, SHAPE_COLUMNS, _info_values(info, SHAPE_COLUMNS))
+    if Stage.METADATA in stages:
+        _update_media(db, media_id, SAID_COLUMNS, _info_values(info, SAID_COLUMNS))
+        if Stage.DESCRIBE not in stages and info.sidecar_orientation != turned:
+            jobs.reopen_pictures(db, media_id, now)
 
 
 def _correct_kind(db: sqlite3.Connection, analysis: Analysis, now: float) -> None:
@@ -136,16 +158,15 @@ def _update_media(db: sqlite3.Connection, media_id: int, columns: Sequence[str],
     db.execute(f"UPDATE media SET {assignments} WHERE id = ?", (*values, media_id))
 
 
-def _info_values(info: MediaInfo) -> list[object]:
-    values = (getattr(info, name) for name in INFO_COLUMNS)
-    return [
-        json.dumps([storable(item) for item in value], ensure_ascii=False)
-        if isinstance(value, tuple)
-        else storable(value)
-        if isinstance(value, str)
-        else value
-        for value in values
-    ]
+def _info_values(info: MediaInfo, columns: Sequence[str]) -> list[object]:
+    return [_info_value(getattr(info, name)) for name in columns]
+
+
+def _info_value(value: object) -> object:
+    if isinstance(value, tuple):
+        items = [[storable(one.label), storable(one.text)] if isinstance(one, Note) else storable(one) for one in value]
+        return json.dumps(items, ensure_ascii=False)
+    return storable(value) if isinstance(value, str) else value
 
 
 def _space_id(db: sqlite3.Connection, space: Space) -> int:
@@ -172,12 +193,13 @@ def _checked(embedding: Embedding) -> bytes:
 
 
 def info_of(kind: str, values: Sequence[object]) -> MediaInfo | None:
-    """The MediaInfo in the columns INFO_COLUMNS; None while stage "describe" has not run."""
+    """The MediaInfo in the columns INFO_COLUMNS; None while neither "describe" nor "metadata" has run."""
     fields = dict(zip(INFO_COLUMNS, values, strict=True))
     if fields["format"] is None:
         return None
     for name in ("keywords", "people"):
         fields[name] = tuple(json.loads(str(fields[name])))
+    fields["notes"] = tuple(Note(label, text) for label, text in json.loads(str(fields["notes"])))
     for name in ("variable_rate", "hdr"):
         fields[name] = None if fields[name] is None else bool(fields[name])
     return MediaInfo(kind=kind, **fields)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -23,18 +23,46 @@ class FileStat:
     """Bytes."""
     mtime_ns: int
     inode: int
+    """0 on a file system that gives a file another number at each mount."""
     device: int
-    sidecar: str | None = None
-    """Path of the XMP file that belongs to it."""
-    sidecar_mtime_ns: int | None = None
+    sidecars: tuple[str, ...] = ()
+    """Paths of the files that speak about it, the most specific first."""
+    sidecars_stamp: int | None = None
+    """Changes when one of them does; None: there are none."""
+    ctime_ns: int | None = field(default=None, kw_only=True)
+    """When the inode last changed; None: not known, or meaningless because inodes do not last."""
 
     @property
     def signature(self) -> tuple[int, int, int]:
-        """(size, mtime_ns, inode): as long as it stays, the content is taken to be the same.
+        """(size, mtime_ns, inode): while it stays the same, this is the same file.
 
         The device is not part of it: its number may change whenever a disk is mounted again.
         """
         return self.size, self.mtime_ns, self.inode
+
+    def continues(self, old: FileStat) -> bool:
+        """Whether this look at a path shows that its content is still what it was at an `old` look."""
+        if self.size != old.size:
+            return False
+        if not self.inode:
+            return _same_moment(self.mtime_ns, old.mtime_ns)
+        return self.signature == old.signature and (
+            self.ctime_ns is None or old.ctime_ns is None or self.ctime_ns == old.ctime_ns
+        )
+
+    def resembles(self, old: FileStat) -> bool:
+        """Whether the content probably is what it was, though only reading it can tell."""
+        return (self.size, self.mtime_ns) == (old.size, old.mtime_ns)
+
+
+def _same_moment(one_ns: int, other_ns: int) -> bool:
+    """Whether two modification times may be one, on a file system without lasting inodes.
+
+    FAT stores local time in steps of two seconds: the same file seems an hour older or younger once the clocks have
+    been changed for summer or winter.
+    """
+    apart = abs(one_ns - other_ns)
+    return min(apart, abs(apart - 3600 * 10**9)) < 2 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +75,16 @@ class KnownFile(FileStat):
     """Unix seconds; None: the path is there."""
     problem_title: str | None = None
     """Why the file could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Content that was read whole once, and a sample of it."""
+
+    content_hash: bytes
+    """SHA-256, 32 bytes."""
+    kind: Kind
+    sample: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +228,7 @@ class PhotoRow:
     added_at: float
     """Unix seconds."""
     info: MediaInfo | None
-    """None until stage "describe" has run."""
+    """None until stage "describe" or "metadata" has run."""
     pixels: PixelStats | None
     tags: tuple[Tag, ...]
     """Surest first; hand-made ones have the source "authored". First those of the whole, then those of moments."""
@@ -269,7 +307,9 @@ class TextMatch:
     score: float
     """BM25 with column weights; greater is better."""
     columns: tuple[str, ...]
-    """Where: some of "title", "description", "keywords", "people", "tags", "path", "camera"."""
+    """Where: some of "title", "description", "keywords", "people", "tags", "path", "camera", "notes"."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """The notes in which they stand, each (label, text): ("comment", "the lighthouse keeper")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ class Migration:
     reason: str
     sql: str
     """Statements, each ended by a semicolon at the end of a line."""
+    cuts_words: bool = False
+    """Whether the full text must be written anew afterwards."""
 
 
 MIGRATIONS = (
@@ -278,7 +280,66 @@ CREATE INDEX job_waiting ON job (slow, stage, media_id) WHERE state = 'pending';
 """,
     ),
     Migration(
+        4,
+        "What a file says is read apart from its pixels: more words, partial dates, and where each date comes from.",
+        """
+ALTER TABLE file RENAME COLUMN sidecar TO sidecars;              -- paths, most specific first, NUL between them
+ALTER TABLE file RENAME COLUMN sidecar_mtime_ns TO sidecars_stamp;
+
+ALTER TABLE media ADD COLUMN taken_precision TEXT;      -- how much of taken_at is known
+ALTER TABLE media ADD COLUMN taken_source TEXT;
+ALTER TABLE media ADD COLUMN zone_source TEXT;
+ALTER TABLE media ADD COLUMN notes TEXT NOT NULL DEFAULT '[]';   -- JSON array of [label, text]
+ALTER TABLE media ADD COLUMN sidecar_orientation INTEGER;
+""",
+    ),
+    Migration(
+        5,
+        "Words inside Chinese, Japanese, Korean and Thai text, and the other words that are written in a file.",
+        """
+-- Letters of scripts without blanks are words of their own (search/scripts.py), and marks belong to their letters.
+DROP TABLE fulltext;
+CREATE VIRTUAL TABLE fulltext USING fts5 (
+    title, description, keywords, people, tags, path, camera, notes,
+    tokenize = "porter unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
+);
+
+ALTER TABLE utterance ADD COLUMN searched TEXT;         -- the text as full text cuts it; NULL: as it is
+DROP TRIGGER utterance_added;
+DROP TRIGGER utterance_removed;
+DROP TABLE spoken;
+CREATE VIEW utterance_searched AS SELECT id, ifnull(searched, text) AS text FROM utterance;
+CREATE VIRTUAL TABLE spoken USING fts5 (
+    text, content = 'utterance_searched', content_rowid = 'id',
+    tokenize = "porter unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
+);
+CREATE TRIGGER utterance_added AFTER INSERT ON utterance
+BEGIN INSERT INTO spoken (rowid, text) VALUES (new.id, ifnull(new.searched, new.text)); END;
+CREATE TRIGGER utterance_removed AFTER DELETE ON utterance
+BEGIN INSERT INTO spoken (spoken, rowid, text) VALUES ('delete', old.id, ifnull(old.searched, old.text)); END;
+""",
+        cuts_words=True,
+    ),
+    Migration(
         6,
+        "Files are read again when their inode changed, and when the system refused to let them be read.",
+        """
+ALTER TABLE file ADD COLUMN ctime_ns INTEGER;   -- NULL: not known yet, or not worth knowing on that file system
+-- 0: media_id stands; 1: read the file again; 2: the same, and a sample of it is enough
+ALTER TABLE file ADD COLUMN reread INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE file ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;    -- 1: the problem is the system's, not the content's
+CREATE INDEX file_reread ON file (id) WHERE reread != 0;
+UPDATE file SET refused = 1 WHERE problem_title IS NOT NULL AND media_id IS NULL;
+
+ALTER TABLE media ADD COLUMN sample BLOB;       -- digest of a sample of the bytes; NULL: small, or not read since
+
+ALTER TABLE job ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+UPDATE job SET refused = 1 WHERE state = 'quarantined' AND (problem_title LIKE 'The file could not be read: %'
+    OR problem_title = 'Reverie has no permission to read the file.');
+""",
+    ),
+    Migration(
+        7,
         "Which folders were given to index, and by whom, so that a deletion is told from a disk that is not mounted.",
         """
 CREATE TABLE root (

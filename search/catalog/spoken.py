@@ -11,6 +11,7 @@ from search.catalog.fulltext import MOST_RANKED
 from search.catalog.inside import words_of
 from search.catalog.rows import SpokenMatch
 from search.catalog.sql import IN_IDS, IN_USE, VISIBLE, id_list
+from search.scripts import EDGE, indexed
 
 _MARKED = re.compile("\x01(.*?)\x02", re.DOTALL)
 
@@ -45,22 +46,25 @@ def matches(
     found = []
     for number, score in ranked:
         media_id, start, end, text, words, marked = rows[number]
-        said = _said(text, words_of(words), marked)
+        said = _said(words_of(words), marked)
         found.append(
             SpokenMatch(media_id, score, said[0].start if said else start, said[-1].end if said else end, text)
         )
     return found
 
 
-def _said(text: str, words: Sequence[Word], marked: str) -> list[Word]:
-    """The words that lie in what is marked; none if the words and the text do not agree."""
+def _said(words: Sequence[Word], marked: str) -> list[Word]:
+    """The words that lie in what is marked; none if the words and the text do not agree. Blanks do not count: where
+    they stand in text that is cut letter by letter, they need not stand in its words."""
+    marked = _solid(marked)
     spans = []
     for number, found in enumerate(_MARKED.finditer(marked)):
         start = found.start() - 2 * number  # two marks around each one before
         spans.append((start, start + len(found[1])))
+    text = marked.replace("\x01", "").replace("\x02", "")
     said, at = [], 0
     for word in words:
-        piece = word.text.strip()
+        piece = _solid(indexed(word.text))
         begin = text.find(piece, at)
         if begin < 0:
             return []
@@ -68,3 +72,8 @@ def _said(text: str, words: Sequence[Word], marked: str) -> list[Word]:
         if any(begin < end and start < at for start, end in spans):
             said.append(word)
     return said
+
+
+def _solid(text: str) -> str:
+    """Text without blanks, nor what stands for edges."""
+    return "".join(text.replace(EDGE, "").split()).lower()

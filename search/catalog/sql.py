@@ -45,8 +45,8 @@ AESTHETIC = (
 """The aesthetic score of the media row `m` under the plan in use."""
 
 
-STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns"
-StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None]
+STAT_COLUMNS = "path, size, mtime_ns, inode, device, sidecars, sidecars_stamp, ctime_ns"
+StatColumns: TypeAlias = tuple[bytes, int, int, int, int, bytes | None, int | None, int | None]
 
 
 def within(folders: Iterable[str]) -> tuple[str, list[bytes]]:
@@ -77,17 +77,23 @@ def storable(text: str | None) -> str | None:
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
+def paths_of(column: bytes | None) -> tuple[str, ...]:
+    """The paths in a column that holds several: none has a NUL in it."""
+    return tuple(map(os.fsdecode, column.split(b"\0"))) if column else ()
+
+
 def stat_of(row: StatColumns) -> FileStat:
     """The FileStat in the columns STAT_COLUMNS."""
-    path, size, mtime_ns, inode, device, sidecar, sidecar_mtime_ns = row
+    path, size, mtime_ns, inode, device, sidecars, sidecars_stamp, ctime_ns = row
     return FileStat(
         os.fsdecode(path),
         size,
         mtime_ns,
         inode,
         device,
-        None if sidecar is None else os.fsdecode(sidecar),
-        sidecar_mtime_ns,
+        paths_of(sidecars),
+        sidecars_stamp,
+        ctime_ns=ctime_ns,
     )
 
 
@@ -99,6 +105,7 @@ def stat_values(stat: FileStat) -> StatColumns:
         stat.mtime_ns,
         stat.inode,
         stat.device,
-        None if stat.sidecar is None else os.fsencode(stat.sidecar),
-        stat.sidecar_mtime_ns,
+        b"\0".join(map(os.fsencode, stat.sidecars)) or None,
+        stat.sidecars_stamp,
+        stat.ctime_ns,
     )

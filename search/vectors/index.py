@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import re
@@ -192,11 +193,12 @@ class VectorIndex:
 
 
 def drop_snapshots(directory: Path, *, keep: Collection[Space]) -> None:
-    """Delete the snapshots of all spaces but these."""
+    """Delete the snapshots of all spaces but these, as far as the disk lets us: the rest only takes room."""
     kept = {_snapshot_path(directory, space) for space in keep}
     for path in directory.glob("vectors-*.faiss"):
         if path not in kept:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _snapshot_path(directory: Path, space: Space) -> Path:

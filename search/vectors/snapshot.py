@@ -88,9 +88,13 @@ def read(path: Path, space: Space) -> VectorTable | None:
 
 
 def quarantine(path: Path, reason: str) -> None:
-    """Move a snapshot aside; it is kept, so that what happened can be found out."""
+    """Move a snapshot aside; it is kept, so that what happened can be found out. A read-only disk keeps it where it
+    is."""
     aside = path.with_name(f"{path.name}.corrupt-{time.time_ns()}")
-    path.replace(aside)
+    try:
+        path.replace(aside)
+    except OSError:
+        aside = path
     logger.warning("the vector snapshot %s is not used, because %s; it is kept as %s", path, reason, aside.name)
 
 

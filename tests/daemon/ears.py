@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.ignore import IgnoreRules
-from daemon.scan import look, scan_root
+from daemon.scan import Sidecars, look, scan_root
 from daemon.watcher import Hint, RootHealth, Watcher
 
 RULES = IgnoreRules()
@@ -67,10 +67,11 @@ class Follower(Ears):
             with self._news:
                 assert self._news.wait_for(lambda: bool(self.hints), PATIENCE), f"{len(self.files)} seen"
                 new, self.hints = self.hints, []
+            sidecars = Sidecars()
             for hint in new:
                 if hint.kind == "file":
                     assert hint.path is not None
-                    (self.files.add if look(hint.path) else self.files.discard)(hint.path)
+                    (self.files.add if look(hint.path, sidecars) else self.files.discard)(hint.path)
                 else:
                     below = hint.path or hint.root
                     self.files = {path for path in self.files if not path.startswith(below + "/")}

@@ -83,6 +83,35 @@ def test_the_limit_of_the_query_is_stronger(answers: Answers) -> None:
     assert len(answers.search("type:photo limit:1", limit=3, everything=True)["results"]) == 1
 
 
+def test_a_file_is_found_by_every_path_that_leads_to_it(answers: Answers, photos: Path, tmp_path: Path) -> None:
+    known = answers.show(str(photos / "rocket.jpg"))
+    (tmp_path / "album").symlink_to(photos.parent)
+    (tmp_path / "one.jpg").symlink_to(photos / "rocket.jpg")
+    os.link(photos / "rocket.jpg", tmp_path / "hard.jpg")
+    linked = str(tmp_path / "album" / "photos" / "rocket.jpg")
+    for path in (linked, f"{photos}/copies/../rocket.jpg", str(tmp_path / "one.jpg"), str(tmp_path / "hard.jpg")):
+        assert answers.show(path) == known
+    assert answers.similar(linked, limit=9, everything=True)["results"]
+    assert answers.search(f"similar:{linked}", limit=9, everything=True)["results"]
+    assert "linked" in [tag["name"] for tag in answers.tag(linked, add=["linked"], remove=[])["tags"]]
+    answers.tag(linked, add=[], remove=["linked"])
+    with pytest.raises(NotIndexed, match=r"is not indexed"):
+        answers.show(str(tmp_path / "album"))
+
+
+def test_a_file_of_a_linked_folder_is_found_by_its_real_path(
+    indexing: Indexing, answers: Answers, tmp_path: Path
+) -> None:
+    copy_photos(tmp_path / "disk", "coffee.png")
+    (tmp_path / "pictures").symlink_to(tmp_path / "disk")
+    indexing.intake.scan(str(tmp_path / "pictures"))
+    indexing.run(lambda _: None, lambda: False)
+    shown = answers.show(str(tmp_path / "disk" / "coffee.png"))
+    (tmp_path / "disk" / "coffee.png").unlink()
+    indexing.intake.scan(str(tmp_path / "pictures"))
+    assert str(tmp_path / "pictures" / "coffee.png") in shown["paths"]
+
+
 def test_what_is_not_there_and_what_is_not_indexed_are_told_apart(answers: Answers, photos: Path) -> None:
     with pytest.raises(NotIndexed, match=r"There is no file /nowhere\.jpg"):
         answers.show("/nowhere.jpg")
@@ -90,7 +119,7 @@ def test_what_is_not_there_and_what_is_not_indexed_are_told_apart(answers: Answe
     with pytest.raises(NotIndexed, match=r"is not indexed") as caught:
         answers.similar(str(photos / "new.txt"), limit=1, everything=False)
     assert caught.value.exit_status == 1
-    for impossible in ("\0", "/\ud800"):
+    for impossible in ("\0", "/\0", "/\ud800"):
         with pytest.raises(NotIndexed):
             answers.show(impossible)
 

@@ -143,6 +143,7 @@ def test_a_kill_at_any_statement_leaves_a_library_that_can_be_asked_again(
             shutil.copytree(tmp_path / name, killed[-1] / name)
 
     writer = catalog._database._writer
+    assert writer is not None
     writer.set_trace_callback(copy)
     forget(catalog, authored, ["/p"], watched=(), dry_run=False)
     remove_pictures(catalog, pictures, tmp_path / "notes", in_hand=())

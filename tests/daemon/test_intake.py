@@ -12,6 +12,7 @@ import pytest
 from config.schema import Watch
 from daemon.hints import Hint
 from daemon.intake import Intake, NoSuchPath, absolute
+from daemon.passed_over import PassedOver
 from search.catalog import Catalog
 from tests.sample_photos import copy_photos, locate
 
@@ -26,7 +27,10 @@ class Bench:
         self.root.mkdir()
         self.catalog = Catalog(folder / "library")
         self.recorded = 0
-        self.intake = Intake(self.catalog, Watch(quiet_seconds=QUIET_SECONDS), self._count)
+        self.passed_over = PassedOver(folder / "library")
+        self.intake = Intake(
+            self.catalog, Watch(quiet_seconds=QUIET_SECONDS), self._count, passed_over=self.passed_over
+        )
 
     def _count(self) -> None:
         self.recorded += 1
@@ -173,3 +177,85 @@ def test_paths_to_index_become_absolute_and_must_be_there(tmp_path: Path, monkey
     for wrong in ("b", "a\0b", "\ud800"):
         with pytest.raises(NoSuchPath):
             absolute(["a", wrong])
+
+
+TRANSPORT_STREAM = (b"G\x40\x00\x10" + bytes(184)) * 30
+PROGRAM_TEXT = b"export const answer = 42;\n" * 200
+
+
+def test_a_file_whose_suffix_leaves_it_open_is_told_by_its_content(bench: Bench) -> None:
+    (bench.root / "tv.ts").write_bytes(TRANSPORT_STREAM)
+    (bench.root / "cut.TS").write_bytes(TRANSPORT_STREAM[100:])
+    (bench.root / "MOV001.MOD").write_bytes(b"\x00\x00\x01\xba" + bytes(2000))
+    (bench.root / "index.ts").write_bytes(PROGRAM_TEXT)
+    (bench.root / "go.mod").write_bytes(b"module example.org/x\n")
+    (bench.root / "song.mod").write_bytes(b"ID3 a tune".ljust(20, b" ") + b"GGGG" * 1000)
+    bench.intake.scan(str(bench.root))
+    bench.settle_until(lambda: bench.known() == {"tv.ts", "cut.TS", "MOV001.MOD"})
+    assert bench.passed_over.counts() == {".mod": 2, ".ts": 1}
+
+
+def test_such_a_file_is_told_when_it_is_noticed_alone_and_again_when_it_changes(bench: Bench) -> None:
+    tv, text = bench.root / "tv.ts", bench.root / "index.ts"
+    tv.write_bytes(TRANSPORT_STREAM)
+    text.write_bytes(PROGRAM_TEXT)
+    bench.hint(text)
+    bench.hint(tv)
+    bench.settle_until(lambda: bench.known() == {"tv.ts"} and not bench.intake.settling)
+    text.write_bytes(TRANSPORT_STREAM * 2)
+    bench.hint(text)
+    bench.settle_until(lambda: bench.known() == {"tv.ts", "index.ts"})
+
+
+def test_a_file_that_is_named_is_told_by_its_content_and_stays_when_its_folder_is_scanned(bench: Bench) -> None:
+    strange = bench.root / "strange.xyz"
+    strange.write_bytes(locate("rocket.jpg").read_bytes())
+    age(strange)
+    bench.intake.scan(str(bench.root))
+    assert (bench.known(), bench.passed_over.counts()) == (set(), {".xyz": 1})
+    bench.intake.scan(str(strange))
+    bench.settle_until(lambda: bench.known() == {"strange.xyz"})
+    bench.intake.scan(str(bench.root))
+    assert (bench.known(), bench.passed_over.counts()) == ({"strange.xyz"}, {})
+
+
+@pytest.mark.parametrize("content", [b"MAC addresses of the house\n", b"P1 and P2 are parsers", b"", b"%PDF-1.7\n\x00"])
+def test_a_file_that_is_named_and_no_media_file_is_refused(bench: Bench, content: bytes) -> None:
+    (bench.root / "strange.xyz").write_bytes(content)
+    with pytest.raises(NoSuchPath, match="not a photo, video or sound"):
+        bench.intake.scan(str(bench.root / "strange.xyz"))
+
+
+def test_what_is_passed_over_is_counted_by_suffix_and_remembered(bench: Bench) -> None:
+    inner, hidden = bench.root / "inner", bench.root / ".git"
+    for folder in (inner, hidden):
+        folder.mkdir()
+    for name in ("a.pdf", "b.PDF", "README", "a.xmp", "b.aae", "c.srt", "d.json", ".hidden.xyz", "half.jpg.part"):
+        (bench.root / name).write_bytes(b"x")
+    (inner / "c.pdf").write_bytes(b"x")
+    (hidden / "pack").write_bytes(b"x")
+    bench.intake.scan(str(inner))
+    bench.intake.scan(str(bench.root))
+    assert PassedOver(bench.root.parent / "library").counts() == {".pdf": 3, "": 1}
+    bench.intake.scan(str(inner))
+    assert bench.passed_over.counts() == {".pdf": 3, "": 1}, "a folder below a root is not counted twice"
+    (bench.root / "README").unlink()
+    bench.intake.scan(str(bench.root))
+    assert bench.passed_over.counts() == {".pdf": 3}
+
+
+def test_a_small_copy_stays_out_beside_its_recording_and_comes_in_without_it(bench: Bench) -> None:
+    copy, film = (bench.root / f"{name}.insv" for name in ("LRV_20230701_120000_01_001", "VID_20230701_120000_00_001"))
+    for path in (copy, film):
+        path.write_bytes(b"a film")
+        age(path)
+    bench.intake.scan(str(bench.root))
+    assert bench.known() == {film.name}
+    bench.hint(copy)
+    bench.settle_until(lambda: not bench.intake.settling)
+    assert bench.known() == {film.name}
+    with pytest.raises(NoSuchPath, match="small copy"):
+        bench.intake.scan(str(copy))
+    film.unlink()
+    bench.intake.scan(str(bench.root))
+    assert bench.known() == {copy.name}

@@ -14,6 +14,7 @@ from config.errors import LibraryBusy
 from daemon.lock import LibraryLock
 
 PROJECT = Path(__file__).resolve().parents[2]
+SUBJECT_TO_PERMISSIONS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
 HOLDER = (
     "import pathlib, sys, time\n"
     "from daemon.lock import LibraryLock\n"
@@ -58,3 +59,15 @@ def test_a_worker_or_any_other_child_does_not_inherit_it(tmp_path: Path) -> None
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_library_on_a_read_only_disk_is_locked_all_the_same(tmp_path: Path) -> None:
+    LibraryLock(tmp_path / "lock").close()
+    (tmp_path / "lock").chmod(0o400)
+    command = [*SUBJECT_TO_PERMISSIONS, sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(LibraryBusy):
+            LibraryLock(tmp_path / "lock")
+        holder.kill()

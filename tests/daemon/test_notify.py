@@ -41,6 +41,14 @@ def test_the_manager_hears_every_message(manager: tuple[socket.socket, str]) -> 
         assert receiver.recv(4096) == heard
 
 
+def test_a_reload_says_when_it_began(manager: tuple[socket.socket, str]) -> None:
+    receiver, address = manager
+    Notifier({"NOTIFY_SOCKET": address}).reloading()
+    state, moment = receiver.recv(4096).decode().split("\n")
+    assert state == "RELOADING=1"
+    assert 0 <= time.monotonic() - int(moment.removeprefix("MONOTONIC_USEC=")) / 1e6 < 5
+
+
 def test_a_status_cannot_say_anything_else(manager: tuple[socket.socket, str]) -> None:
     receiver, address = manager
     Notifier({"NOTIFY_SOCKET": address}).status("/odd\nMAINPID=1\r\udcff")

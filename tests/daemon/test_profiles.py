@@ -40,6 +40,7 @@ class Library:
         self.catalog.release_running()
         self.clock = 0.0
         self.profiles = Profiles(self.catalog, self.paths, plan_for=self.plan_for, clock=lambda: self.clock)
+        self.profiles.prepare()
         self.answers = Answers(self.paths, self.catalog)
 
     def plan_for(self, name: str) -> Plan:

@@ -151,6 +151,7 @@ def status(**changes: Any) -> Any:
         "service": None,
         "counts": dict.fromkeys(names, 0) | {"files": 12, "done": 8, "pending": 2, "running": 1, "unidentified": 1},
         "kinds": {"photo": 11, "video": 1},
+        "passed_over": {},
         "vectors": {"space": 1200},
         "profile": "builtin",
         "change": None,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.ignore import IgnoreRules
-from daemon.scan import MANY, Scan, compare, look, media_of_sidecar, scan_root
+from daemon.scan import MANY, Scan, Sidecars, compare, look, scan_root
 from search.catalog import FileStat, KnownFile
 
 RULES = IgnoreRules()
@@ -41,7 +41,7 @@ def remember(files: Iterable[FileStat]) -> dict[str, KnownFile]:
     """What the catalog would know after these were recorded."""
     return {
         file.path: KnownFile(
-            file.path, file.size, file.mtime_ns, file.inode, file.device, file.sidecar, file.sidecar_mtime_ns, 1
+            file.path, file.size, file.mtime_ns, file.inode, file.device, file.sidecars, file.sidecars_stamp, 1
         )
         for file in files
     }
@@ -70,7 +70,14 @@ def test_a_file_is_described_by_its_stat(root: Path) -> None:
     status = (root / "a.jpg").stat()
     scan = scan_root(str(root), RULES)
     assert scan.files == {
-        f"{root}/a.jpg": FileStat(f"{root}/a.jpg", 6, 123_456_789_123_456_789, status.st_ino, status.st_dev)
+        f"{root}/a.jpg": FileStat(
+            f"{root}/a.jpg",
+            6,
+            123_456_789_123_456_789,
+            status.st_ino,
+            status.st_dev,
+            ctime_ns=status.st_ctime_ns,
+        )
     }
     assert scan.folders == 1
     assert not scan.empty
@@ -151,26 +158,31 @@ def test_looking_below_one_folder(root: Path) -> None:
 # -- sidecars
 
 
-@pytest.mark.parametrize("sidecar", ["a.jpg.xmp", "a.xmp", "a.jpg.XMP", "a.XMP"])
+@pytest.mark.parametrize("sidecar", ["a.jpg.xmp", "a.xmp", "a.jpg.XMP", "a.XMP", "A.JPG.xmp", "A.Xmp"])
 def test_a_sidecar_belongs_to_its_photo(root: Path, sidecar: str) -> None:
     put(root / "a.jpg", root / sidecar)
     (file,) = scan_root(str(root), RULES).files.values()
-    assert file.sidecar == f"{root}/{sidecar}"
-    assert file.sidecar_mtime_ns == (root / sidecar).stat().st_mtime_ns
+    assert file.sidecars == (f"{root}/{sidecar}",)
+    assert file.sidecars_stamp == (root / sidecar).stat().st_mtime_ns
     assert look(file.path) == file
-    assert media_of_sidecar(f"{root}/{sidecar}") == [f"{root}/a.jpg"]
+    assert Sidecars().media_of([f"{root}/{sidecar}"]) == [f"{root}/a.jpg"]
 
 
-def test_the_more_specific_sidecar_wins(root: Path) -> None:
+def test_the_more_specific_sidecar_comes_first(root: Path) -> None:
     put(root / "a.jpg", root / "a.xmp", root / "a.jpg.xmp")
     (file,) = scan_root(str(root), RULES).files.values()
-    assert file.sidecar == f"{root}/a.jpg.xmp"
+    assert file.sidecars == (f"{root}/a.jpg.xmp", f"{root}/a.xmp")
+    assert look(file.path) == file
+    os.utime(root / "a.xmp", ns=(1, 1))
+    again = look(file.path)
+    assert again is not None
+    assert again.sidecars_stamp != file.sidecars_stamp, "either may change"
 
 
 def test_one_sidecar_may_belong_to_several_photos(root: Path) -> None:
     put(root / "a.JPG", root / "a.cr2", root / "b.jpg", root / "a.xmp")
-    assert sorted(media_of_sidecar(f"{root}/a.xmp")) == [f"{root}/a.JPG", f"{root}/a.cr2"]
-    assert {file.sidecar for file in scan_root(str(root), RULES).files.values()} == {f"{root}/a.xmp", None}
+    assert sorted(Sidecars().media_of([f"{root}/a.xmp"])) == [f"{root}/a.JPG", f"{root}/a.cr2"]
+    assert {file.sidecars for file in scan_root(str(root), RULES).files.values()} == {(f"{root}/a.xmp",), ()}
 
 
 # -- comparing
@@ -202,13 +214,13 @@ def test_a_sidecar_that_comes_changes_and_goes_is_a_change(root: Path, sidecar: 
     put(root / "a.jpg")
     known = known_in(root)
     put(root / sidecar)
-    assert [file.sidecar for file in compare(scan_root(str(root), RULES), known).changed] == [f"{root}/{sidecar}"]
+    assert [file.sidecars for file in compare(scan_root(str(root), RULES), known).changed] == [(f"{root}/{sidecar}",)]
     known = known_in(root)
     os.utime(root / sidecar, ns=(1, 1))
     assert len(compare(scan_root(str(root), RULES), known).changed) == 1
     known = known_in(root)
     (root / sidecar).unlink()
-    assert [file.sidecar for file in compare(scan_root(str(root), RULES), known).changed] == [None]
+    assert [file.sidecars for file in compare(scan_root(str(root), RULES), known).changed] == [()]
 
 
 def test_a_file_that_was_missing_returns(root: Path) -> None:
@@ -305,7 +317,8 @@ def test_a_disk_mounted_under_another_number_is_the_same_disk(root: Path) -> Non
     (root / "b.jpg").unlink()
     changes = compare(scan_root(str(root), RULES), known)
     assert changes.missing == [f"{root}/b.jpg"]
-    assert [file.path for file in changes.changed] == [f"{root}/a.jpg"]  # its device is to be remembered anew
+    assert changes.changed == []
+    assert [file.path for file in changes.noted] == [f"{root}/a.jpg"]  # its device is to be remembered anew
 
 
 def test_an_empty_root_with_many_known_photos_is_an_unmounted_disk(root: Path) -> None:

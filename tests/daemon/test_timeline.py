@@ -11,7 +11,7 @@ from PIL import Image
 
 from daemon.render import render_results, time_left
 from daemon.timeline import MOST_LINES, length_facts, moments_line, render_timeline
-from search.clock import clock, seconds_of, span
+from search.clock import clock, length, seconds_of, span
 
 
 def moment(start: float, end: float, **changes: Any) -> Any:
@@ -37,6 +37,22 @@ def timeline(told: Any) -> list[str]:
 def test_times_are_as_players_show_them(seconds: float, text: str) -> None:
     assert clock(seconds) == text
     assert seconds_of(text) == int(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.7, "less than a second"),
+        (1.9, "1 second"),
+        (5.6, "5 seconds"),
+        (119.99, "1 minute 59 seconds"),
+        (3599.99, "59 minutes 59 seconds"),
+        (3723.5, "1 hour 2 minutes"),
+    ],
+)
+def test_a_length_in_words_is_the_one_that_players_show(seconds: float, text: str) -> None:
+    assert length(seconds) == text
+    assert int(clock(seconds)[-1]) == int(seconds) % 10
 
 
 @pytest.mark.parametrize("text", ["", "x", "1:", ":1", "-3", "1:2:3:4", "1e3", "nan", "٣"])

@@ -104,15 +104,15 @@ def test_reading_a_photo_is_no_change(root: Path) -> None:
         assert f"{root}/a.jpg" not in ears.paths()
 
 
-def test_a_sidecar_hints_at_its_photo(root: Path) -> None:
+def test_a_sidecar_is_hinted_at_when_it_comes_and_goes(root: Path) -> None:
     put(root / "a.jpg")
     ears = Ears()
     with watching(root, notify=ears):
         put(root / "a.xmp")
-        ears.wait_for_file(root / "a.jpg")
+        assert ears.wait_for_file(root / "a.xmp").kind == "sidecar"
         ears.forget()
         (root / "a.xmp").unlink()
-        ears.wait_for_file(root / "a.jpg")
+        assert ears.wait_for_file(root / "a.xmp").kind == "sidecar"
 
 
 def test_names_that_are_not_utf8(root: Path) -> None:

@@ -20,7 +20,7 @@ from indexer.stages import STAGES
 from search.catalog import Catalog
 from tests.search.library import media
 
-QUICK: dict[str, int] = {stage: STAGES[stage] for stage in (Stage.DESCRIBE, Stage.PIXELS)}
+QUICK: dict[str, int] = {stage: STAGES[stage] for stage in (Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS)}
 """What needs no network: the worker answers within a second of its start."""
 
 INFO = MediaInfo(kind=Kind.PHOTO, format="PNG", width=1, height=1)
@@ -113,7 +113,7 @@ def assignment(path: Path, media_id: int = 1, stages: Iterable[str] = QUICK) -> 
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
         inode=status.st_ino,
-        sidecar=None,
+        sidecars=(),
         stages=tuple(stages),
     )
 

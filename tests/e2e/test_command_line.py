@@ -153,10 +153,38 @@ def test_a_reader_that_has_seen_enough_is_no_error(indexed: Reverie) -> None:
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
-def test_a_full_disk_is_said(indexed: Reverie) -> None:
-    finished = shell(indexed, "unset PYTHONUNBUFFERED; reverie search type:photo > /dev/full")
-    assert finished.returncode == 3
-    assert finished.stderr == "reverie: The output cannot be written: No space left on device.\n"
+@pytest.mark.parametrize(
+    "command",
+    [
+        "reverie search type:photo",
+        "PYTHONUNBUFFERED=1 reverie search type:photo --json",
+        "reverie config show",
+        "reverie config show --help",
+        "reverie --version",
+        "reverie completion bash",
+        "reverie --config /not/there.yaml status --json",
+    ],
+)
+def test_an_output_that_cannot_be_written_is_said_in_one_sentence(indexed: Reverie, command: str) -> None:
+    for output, reason in (("/dev/full", "No space left on device"), ("&-", "standard output is closed")):
+        finished = shell(indexed, f"unset PYTHONUNBUFFERED; {command} >{output}")
+        assert finished.returncode == 3
+        assert finished.stderr == f"reverie: The output cannot be written: {reason}.\n"
+
+
+@pytest.mark.parametrize("errors", ["/dev/full", "&-"])
+def test_the_exit_status_is_right_also_where_no_error_can_be_written(indexed: Reverie, errors: str) -> None:
+    finished = shell(indexed, f"reverie --config /not/there.yaml status 2>{errors}")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (2, "", "")
+
+
+def test_indexing_works_with_every_stream_closed(indexed: Reverie, tmp_path: Path) -> None:
+    photo = indexed.library.parent / "photos" / "coffee.png"
+    finished = shell(indexed, f"reverie --library {tmp_path} index {photo} <&- >&- 2>&-")
+    assert (finished.returncode, finished.stdout, finished.stderr) == (3, "", "")
+    finished = shell(indexed, f"reverie --library {tmp_path} search coffee")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert "coffee.png" in finished.stdout
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh"])

@@ -56,7 +56,7 @@ def test_what_models_find_in_a_video_is_shown_and_found(make_reverie: Callable[.
     assert indexed.returncode == 0, indexed.stderr
 
     shown = reverie.json("show", clip)
-    assert {job["stage"] for job in shown["jobs"]} == {"describe", "pixels", "sound", *STAGES}
+    assert {job["stage"] for job in shown["jobs"]} == {"metadata", "describe", "pixels", "sound", *STAGES}
     assert {job["state"] for job in shown["jobs"]} == {"done"}
     events = {
         kind: [event for event in shown["events"] if event["kind"] == kind] for kind in ("action", "track", "sound")

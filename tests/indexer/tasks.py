@@ -13,13 +13,13 @@ from indexer.stages import STAGES, applies
 EVERYTHING = tuple(stage for stage in STAGES if applies(stage, Kind.PHOTO))
 
 
-def task(path: Path, number: int = 1, stages: tuple[str, ...] = EVERYTHING, sidecar: Path | None = None) -> Task:
+def task(path: Path, number: int = 1, stages: tuple[str, ...] = EVERYTHING, sidecars: tuple[Path, ...] = ()) -> Task:
     status = path.stat()
     return Task(
         media_id=number,
         content_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
         path=str(path),
         identity=FileIdentity(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino),
-        sidecar=None if sidecar is None else str(sidecar),
+        sidecars=tuple(map(str, sidecars)),
         stages=stages,
     )

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from config.errors import ModelError, StageBroken
+from config.paths import thumbnail_path
 from indexer.models.builtin import load_concept_model
 from indexer.models.concept_stage import ConceptStage
 from indexer.pipeline import Task
@@ -19,7 +20,8 @@ from indexer.stage import LoadedStage
 from indexer.stages import STAGES
 from tests.indexer.tasks import EVERYTHING, task
 
-NO_NETWORK = (Stage.DESCRIBE, Stage.PIXELS)
+TIFF = "http://ns.adobe.com/tiff/1.0/"
+NO_NETWORK = (Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS)
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:subject><rdf:Bag><rdf:li>breakfast</rdf:li>'
@@ -133,9 +135,9 @@ def test_a_sidecar_is_read_with_its_photo_and_a_bad_one_costs_nothing(
     (photos / "bad.xmp").write_bytes(b"\xff\xfe<<<<")
     results = run(
         [
-            task(photos / "coffee.png", 1, (Stage.DESCRIBE,), photos / "coffee.xmp"),
-            task(photos / "rocket.jpg", 2, (Stage.DESCRIBE,), photos / "bad.xmp"),
-            task(photos / "moon.png", 3, (Stage.DESCRIBE,), photos / "none.xmp"),
+            task(photos / "coffee.png", 1, (Stage.METADATA,), (photos / "coffee.xmp",)),
+            task(photos / "rocket.jpg", 2, (Stage.METADATA,), (photos / "bad.xmp",)),
+            task(photos / "moon.png", 3, (Stage.METADATA,), (photos / "none.xmp",)),
         ],
         never,
     )
@@ -177,3 +179,38 @@ def test_orders_that_cannot_be_read_end_it(run: Callable[..., list[Analysis | Fa
 
     with pytest.raises(ValueError, match=r"not an order"):
         run(orders(), never)
+
+
+def test_a_photo_that_cannot_be_decoded_is_found_by_what_it_says(
+    run: Callable[..., list[Analysis | Failure]], photos: Path
+) -> None:
+    broken, silent = photos / "IMG_20210704_153012.png", photos / "broken.png"
+    data = (photos / "coins.png").read_bytes()
+    for path in (broken, silent):
+        path.write_bytes(data[: len(data) // 2] + bytes(len(data) // 2))
+    results = {one.media_id: one for one in run([task(broken, 1, NO_NETWORK), task(silent, 2, NO_NETWORK)], never)}
+    told = results[1]
+    assert isinstance(told, Analysis)
+    assert told.info is not None
+    assert (told.info.taken_at, told.info.format, list(told.stages)) == (
+        "2021-07-04T15:30:12",
+        "PNG",
+        [Stage.METADATA],
+    )
+    assert [(one.stages, one.permanent) for one in told.failed] == [((Stage.DESCRIBE, Stage.PIXELS), True)]
+    assert isinstance(results[2], Failure), "of a photo that says nothing, there is nothing to find"
+
+
+def test_a_sidecar_turns_the_picture(
+    run: Callable[..., list[Analysis | Failure]], photos: Path, tmp_path: Path
+) -> None:
+    photo = task(photos / "rocket.jpg", 1, (Stage.METADATA, Stage.DESCRIBE), (photos / "rocket.jpg.xmp",))
+    turned = XMP.replace("<dc:subject>", f'<t:Orientation xmlns:t="{TIFF}">6</t:Orientation><dc:subject>')
+    (photos / "rocket.jpg.xmp").write_text(turned, encoding="utf-8")
+    [result] = run([photo], never)
+    assert isinstance(result, Analysis)
+    assert result.info is not None
+    with Image.open(photos / "rocket.jpg") as original:
+        assert (result.info.height, result.info.width) == original.size
+    with Image.open(thumbnail_path(tmp_path / "thumbnails", photo.content_hash)) as thumbnail:
+        assert thumbnail.width < thumbnail.height

@@ -32,7 +32,7 @@ from tests.search.test_engine import SPACE, STATS, Library, encode
 LISTENER = "speech:test"
 WATCHER = "action:test"
 STAGES: dict[str, int] = {
-    Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1, Stage.SOUND: 1, LISTENER: 1, WATCHER: 1
+    Stage.METADATA: 1, Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1, Stage.SOUND: 1, LISTENER: 1, WATCHER: 1
 }  # fmt: skip
 Shot = tuple[str, float, float]
 """What is seen, from when, to when."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from indexer.records import Analysis, Embedding, Failure, Kind, MediaInfo, PixelStats, Space, Stage, Tag
 from search.catalog import Catalog, FileStat, Work
 
-STAGES: dict[str, int] = {Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
+STAGES: dict[str, int] = {Stage.METADATA: 1, Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
 SPACE = Space("test@1", 16)
 
 

@@ -19,6 +19,7 @@ NEW = Plan(
     "standard",
     OTHER,
     {
+        Stage.METADATA: 1,
         Stage.DESCRIBE: 1,
         Stage.PIXELS: 1,
         "embedding:clip": 1,

@@ -23,6 +23,7 @@ from indexer.records import WHOLE, Detection, Kind, Plan, Stage, Tag
 from search.catalog import Catalog, Plans
 from search.catalog.database import APPLICATION_ID, statements
 from search.catalog.schema import MIGRATIONS
+from search.scripts import every
 from tests.search.library import SPACE, STAGES, add, digest, finish, found, index, media, stat, unit
 
 ROOT = Path(__file__).parents[2]
@@ -84,18 +85,24 @@ def test_a_library_of_the_first_version_opens_with_all_it_holds(tmp_path: Path) 
         assert row.detections == ()
         assert row.aesthetic is None
         assert row.paths == ("/p/a.jpg",)
-        assert {job.stage: job.state for job in row.jobs} == dict.fromkeys(STAGES, "done")
+        assert {job.stage: job.state for job in row.jobs} == dict.fromkeys(OLD_STAGES, "done")
         assert found(catalog, "tower") == found(catalog, "paris") == {1}
         assert catalog.vector_totals(SPACE) == (1, 1)
         assert [work.media_id for work in catalog.claim(10)] == [2], "its unfinished work goes on"
         catalog.release([2])
         plan = Plan("builtin", SPACE, STAGES)
         catalog.activate(plan)
-        assert catalog.ensure_jobs(plan.stages) == 0, "nothing is analysed again"
+        assert catalog.ensure_jobs(OLD_STAGES) == 0, "nothing is analysed again"
+        assert catalog.ensure_jobs(plan.stages) == len(catalog.photos([1, 2]))
+        works = {work.media_id: work.stages for work in catalog.claim(10)}
+        assert works == {1: (Stage.METADATA,), 2: tuple(STAGES)}, "what the files say is read again, and no more"
         assert catalog.sweep() == 0
         assert catalog.plans().active == plan
     assert_sound(tmp_path)
 
+
+OLD_STAGES = {stage: revision for stage, revision in STAGES.items() if stage != Stage.METADATA}
+"""Metadata had no stage of its own."""
 
 OLD_LIBRARY = f"""
 PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};
@@ -127,7 +134,7 @@ def test_a_library_of_the_second_version_opens_with_all_it_holds(tmp_path: Path)
         db.executescript(OLD_LIBRARY + NEWER_ROWS)
         db.execute("UPDATE vector SET data = ?", (unit(1).astype("<f2").tobytes(),))
     with opened(tmp_path) as catalog:
-        plan = Plan("builtin", SPACE, STAGES | {"detection:dfine": 3})
+        plan = Plan("builtin", SPACE, OLD_STAGES | {"detection:dfine": 3})
         assert catalog.plans() == Plans(active=plan, building=None)
         [row] = catalog.photos([1])
         assert row.tags == (
@@ -142,7 +149,7 @@ def test_a_library_of_the_second_version_opens_with_all_it_holds(tmp_path: Path)
         assert catalog.vectors_of_media(SPACE, [1]).ordinals.tolist() == [0]
         assert catalog.claim(10, slow=True) == []
         [work] = catalog.claim(10)
-        assert (work.media_id, work.kind, set(work.stages)) == (2, Kind.PHOTO, {*STAGES, "detection:dfine"})
+        assert (work.media_id, work.kind, set(work.stages)) == (2, Kind.PHOTO, {*OLD_STAGES, "detection:dfine"})
         catalog.release([2])
         assert catalog.ensure_jobs(plan.stages | {Stage.SOUND: 1}) == 0, "photos are not listened to"
         film = stat("/p/film.mp4")
@@ -158,7 +165,7 @@ SECOND = "dfd7f61f78ac3ce1a768fa27f855d38fdbfbe0ef415e09ae038e91cd1d3555ef"
 NEWER_ROWS = f"""
 PRAGMA user_version = 2;
 INSERT INTO plan (role, profile, space, dimension, stages, since) VALUES
-    ('active', 'builtin', '{SPACE.name}', {SPACE.dimension}, '{json.dumps(STAGES | {"detection:dfine": 3})}', 5.0);
+    ('active', 'builtin', '{SPACE.name}', {SPACE.dimension}, '{json.dumps(OLD_STAGES | {"detection:dfine": 3})}', 5.0);
 INSERT INTO tag (segment_id, stage, source, name, confidence, count) VALUES
     (1, 'detection:dfine', 'detection', 'cat', 0.8, 2);
 INSERT INTO detection (segment_id, stage, label, score, box_left, box_top, box_right, box_bottom) VALUES
@@ -166,6 +173,43 @@ INSERT INTO detection (segment_id, stage, label, score, box_left, box_top, box_r
 INSERT INTO job (media_id, stage, revision, state, updated_at) VALUES
     (1, 'detection:dfine', 3, 'done', 5.0), (2, 'detection:dfine', 3, 'pending', 5.0);
 """
+
+
+def test_the_words_of_an_older_library_are_cut_anew_when_it_is_opened(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    with sqlite(tmp_path) as db:
+        for migration in MIGRATIONS[:3]:
+            for statement in statements(migration.sql):
+                db.execute(statement)
+        db.executescript(OLD_LIBRARY + "PRAGMA user_version = 3;")
+        db.execute("UPDATE media SET description = '東京の夏祭り', format = 'JPEG'")
+        for text in ("明日は夏祭り", "nothing else"):
+            db.execute(
+                "INSERT INTO utterance (media_id, stage, start_seconds, end_seconds, confidence, text, words)"
+                " VALUES (1, 'speech', 1, 2, 0.9, ?, '[]')",
+                (text,),
+            )
+    for _ in range(2):
+        with opened(tmp_path) as catalog:
+            assert found(catalog, every(["夏祭り"])) == {1, 2}
+            assert found(catalog, "tower") == found(catalog, "best") == {1}
+            assert [match.text for match in catalog.spoken_matches(every(["夏祭り"]), 10)] == ["明日は夏祭り"]
+            assert [match.text for match in catalog.spoken_matches("nothing", 10)] == ["nothing else"]
+    assert_sound(tmp_path)
+
+
+def test_a_note_is_found_and_told_with_its_label(tmp_path: Path) -> None:
+    with opened(tmp_path) as catalog:
+        [media_id] = index(catalog, stat("/p/a.jpg"))
+        with sqlite(tmp_path) as db:
+            db.execute(
+                "UPDATE media SET notes = ?", (json.dumps([["artist", "Ann\nOther"], ["comment", "a regatta"]]),)
+            )
+        catalog.set_authored_tags(media_id, ["mine"])
+        [match] = catalog.text_matches("regatta", 10)
+        assert (match.columns, match.notes) == (("notes",), (("comment", "a regatta"),))
+        [match] = catalog.text_matches("other", 10)
+        assert match.notes == (("artist", "Ann Other"),)
 
 
 def test_a_newer_catalog_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -351,7 +395,7 @@ def assert_whole(directory: Path) -> None:
     with sqlite(directory) as db:
         wrong = {
             "media without all its jobs": "SELECT id FROM media"
-            " WHERE (SELECT count(*) FROM job WHERE media_id = media.id) != 3",
+            f" WHERE (SELECT count(*) FROM job WHERE media_id = media.id) != {len(STAGES)}",
             "described, but not done": "SELECT media_id FROM job JOIN media ON media.id = media_id"
             " WHERE state = 'done' AND (format IS NULL OR sharpness IS NULL)",
             "done without a vector": "SELECT media_id FROM job WHERE state = 'done' AND stage = 'concepts'"

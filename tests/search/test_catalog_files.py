@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from indexer.records import Kind, Stage
 from search.catalog import Catalog
-from tests.search.library import STAGES, add, digest, finish, found, index, media, stat
+from tests.search.library import STAGES, add, analysis, digest, finish, found, index, media, stat
 
 
 @pytest.fixture
@@ -115,32 +116,32 @@ def test_purging_forgets_only_what_is_long_gone_and_held_by_nobody(catalog: Cata
     assert "/p/gone.jpg" not in catalog.known_files("/p")
 
 
-def test_a_changed_sidecar_only_describes_again(catalog: Catalog) -> None:
+def test_a_changed_sidecar_has_only_the_metadata_read_again(catalog: Catalog) -> None:
     index(catalog, stat("/p/a.jpg"), title="old words")
-    catalog.record_files([stat("/p/a.jpg", sidecar="/p/a.jpg.xmp", sidecar_mtime_ns=1)])
+    catalog.record_files([stat("/p/a.jpg", sidecars=("/p/a.jpg.xmp",), sidecars_stamp=1)])
     [work] = catalog.claim(10)
-    assert (work.stages, work.stat.sidecar) == ((Stage.DESCRIBE,), "/p/a.jpg.xmp")
+    assert (work.stages, work.stat.sidecars) == ((Stage.METADATA,), ("/p/a.jpg.xmp",))
     assert found(catalog, "words") == {work.media_id}, "it stays searchable meanwhile"
     # It changes once more under the worker: the result is stored, and the stage runs again.
-    catalog.record_files([stat("/p/a.jpg", sidecar="/p/a.jpg.xmp", sidecar_mtime_ns=2)])
+    catalog.record_files([stat("/p/a.jpg", sidecars=("/p/a.jpg.xmp",), sidecars_stamp=2)])
     finish(catalog, title="new")
     assert found(catalog, "new") == {work.media_id}
     assert catalog.counts().done == 1
 
 
 def test_a_rename_together_with_its_sidecar_is_no_work(catalog: Catalog) -> None:
-    index(catalog, stat("/p/a.jpg", 4, sidecar="/p/a.jpg.xmp", sidecar_mtime_ns=1))
+    index(catalog, stat("/p/a.jpg", 4, sidecars=("/p/a.jpg.xmp",), sidecars_stamp=1))
     catalog.record_missing(["/p/a.jpg"])
-    catalog.record_files([stat("/p/b.jpg", 4, sidecar="/p/b.jpg.xmp", sidecar_mtime_ns=1)])
+    catalog.record_files([stat("/p/b.jpg", 4, sidecars=("/p/b.jpg.xmp",), sidecars_stamp=1)])
     assert catalog.claim(10) == []
 
 
 def test_names_that_are_not_utf8_are_kept_exactly(catalog: Catalog) -> None:
     path = os.fsdecode(b"/p/caf\xe9/sommer.jpg")
-    [one] = index(catalog, stat(path, sidecar=path + ".xmp", sidecar_mtime_ns=1))
+    [one] = index(catalog, stat(path, sidecars=(path + ".xmp", path + ".json"), sidecars_stamp=1))
     assert catalog.photos([one])[0].paths == (path,)
     assert catalog.known_files(os.fsdecode(b"/p/caf\xe9")).keys() == {path}
-    assert catalog.known_files("/p")[path].sidecar == path + ".xmp"
+    assert catalog.known_files("/p")[path].sidecars == (path + ".xmp", path + ".json")
     assert found(catalog, "sommer") == {one}
 
 
@@ -165,3 +166,18 @@ def test_an_unreadable_path_is_listed_and_left_alone_until_it_changes(catalog: C
     catalog.record_problem("/p/a.jpg", "Again.", "")
     assert catalog.retry_problems() == 1
     assert len(catalog.unidentified(10)) == 1
+
+
+def test_a_sidecar_that_turns_a_photo_has_its_picture_looked_at_again(catalog: Catalog) -> None:
+    [one] = index(catalog, stat("/p/a.jpg"))
+    pictures = {Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS}
+    owed: dict[str, set[str]] = {}
+    for stamp, orientation in ((1, None), (2, 6), (3, 6)):
+        catalog.record_files([stat("/p/a.jpg", sidecars=("/p/a.jpg.xmp",), sidecars_stamp=stamp)])
+        [work] = catalog.claim(1)
+        assert work.stages == (Stage.METADATA,)
+        said = replace(analysis(one, sidecar_orientation=orientation), stages={Stage.METADATA: 1})
+        catalog.store([replace(said, pixels=None, tags={}, embeddings=())], [])
+        owed[f"{stamp} {orientation}"] = {stage for again in catalog.claim(1) for stage in again.stages}
+        catalog.store([analysis(one, sidecar_orientation=orientation)], [])
+    assert owed == {"1 None": set(), "2 6": pictures, "3 6": set()}

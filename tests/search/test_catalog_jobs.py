@@ -26,7 +26,7 @@ def test_work_comes_once_oldest_first_with_its_stages_in_order(catalog: Catalog)
     ids = add(catalog, *(stat(f"/p/{number}.jpg") for number in range(5)))
     first = catalog.claim(2)
     assert [work.media_id for work in first] == ids[:2]
-    assert first[0].stages == (Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS)
+    assert first[0].stages == (Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS)
     assert [work.media_id for work in catalog.claim(10, exclude={ids[3]})] == [ids[2], ids[4]]
     assert [work.media_id for work in catalog.claim(10)] == [ids[3]]
     assert catalog.claim(10) == []
@@ -162,3 +162,15 @@ def test_a_result_for_media_that_was_forgotten_meanwhile_is_dropped(catalog: Cat
     catalog.purge_missing(1e12)
     catalog.store([analysis(gone), analysis(kept)], [])
     assert catalog.select_media("TRUE").tolist() == [kept]
+
+
+def test_what_goes_through_a_stage_again_is_told_from_what_is_new(catalog: Catalog) -> None:
+    [one] = index(catalog, stat("/p/a.jpg"))
+    add(catalog, stat("/p/new.jpg"))
+    assert catalog.rereading() == {}
+    catalog.ensure_jobs(STAGES | {Stage.METADATA: 2})
+    assert catalog.rereading() == {Stage.METADATA: 1}
+    works = {work.media_id: work.stages for work in catalog.claim(10)}
+    assert works[one] == (Stage.METADATA,), "no network runs for it"
+    catalog.store([replace(analysis(one), stages={Stage.METADATA: 2}, pixels=None, tags={}, embeddings=())], [])
+    assert catalog.rereading() == {}

@@ -22,6 +22,7 @@ def copies(catalog: Catalog, directory: Path, act: Callable[[], object]) -> list
         shutil.copytree(directory, made[-1])
 
     writer = catalog._database._writer
+    assert writer is not None
     writer.set_trace_callback(copy)
     act()
     writer.set_trace_callback(None)

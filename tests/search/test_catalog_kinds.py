@@ -139,9 +139,9 @@ def test_a_video_is_shown_again_when_its_photo_proves_to_belong_to_another(catal
     catalog.store([replace(analysis(photo, live_id="L1"), stages=dict.fromkeys(OF_PHOTOS, 1))], [])
     video = store_film(catalog, info=replace(VIDEO_INFO, live_id="L1"))
     assert shown(catalog) == {photo}
-    catalog.ensure_jobs(STAGES | {Stage.DESCRIBE: 2})
+    catalog.ensure_jobs(STAGES | {Stage.METADATA: 2})
     catalog.claim(1)
-    catalog.store([replace(analysis(photo), stages={Stage.DESCRIBE: 2}, embeddings=())], [])
+    catalog.store([replace(analysis(photo), stages={Stage.METADATA: 2}, embeddings=())], [])
     assert shown(catalog) == {photo, video}
 
 

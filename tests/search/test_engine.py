@@ -22,7 +22,7 @@ from search.query import parse
 from search.vectors import VectorIndex
 
 SPACE = Space("test/1", 4)
-STAGES: dict[str, int] = {Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
+STAGES: dict[str, int] = {Stage.METADATA: 1, Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
 AXES = {"cat": 0, "boat": 1, "cake": 2, "lamp": 3}
 LABELS = np.eye(4, dtype=np.float32)
 INFO = MediaInfo(kind=Kind.PHOTO, format="JPEG", width=4, height=3)
@@ -263,6 +263,22 @@ def test_different_motifs_within_seconds_are_no_burst(library: Library) -> None:
     _burst(library, 0, 0, 0.5)
     _burst(library, 1, 0x0FFF_FFFF, 0.5)
     assert len(library.names("cat")) == 2
+
+
+def test_of_copies_the_one_is_shown_that_the_question_names(library: Library) -> None:
+    first = library.add("one/a.jpg", "cat", tags={"cat": 0.9})
+    known = library.catalog.known_files("/")[first]
+    second, third = "/photos/two/b.jpg", "/photos/three/c.png"
+    library.catalog.record_files([replace_path(known, path) for path in (second, third)])  # hard links
+    assert [one.path for one in library.ask("cat").results] == [first]
+    for text in ("path:two", "path:*/B.JPG", "cat path:/photos/two", "path:two OR path:nowhere", "two", '"two b"'):
+        assert [one.path for one in library.ask(text).results] == [second], text
+    assert [one.path for one in library.ask("cat three").results] == [third]
+    assert [one.path for one in library.ask("path:photos path:*.png").results] == [third]
+
+
+def replace_path(known: FileStat, path: str) -> FileStat:
+    return FileStat(path, known.size, known.mtime_ns, known.inode, known.device)
 
 
 def test_similar_photos_without_the_photo_itself(library: Library) -> None:

@@ -19,7 +19,7 @@ from search.query import parse
 from search.vectors import VectorIndex
 from tests.sample_photos import PHOTOS, locate
 
-STAGES: dict[str, int] = {Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
+STAGES: dict[str, int] = {Stage.METADATA: 1, Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1}
 LIMITS = Limits(max_pixels=100_000_000, max_bytes=100_000_000)
 
 

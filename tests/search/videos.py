@@ -27,12 +27,13 @@ from tests.search.library import SPACE, analysis, digest, stat, unit
 
 SPEECH, ACTION, LABELS = "speech:small", "action:clip", "labels:clip"
 STAGES: dict[str, int] = {
+    Stage.METADATA: 1,
     Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1, Stage.SOUND: 1, SPEECH: 1, ACTION: 1, "segmentation:sam": 1
 }  # fmt: skip
 PLAN = Plan("builtin", SPACE, STAGES)
-OF_PHOTOS = {Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS, "segmentation:sam"}
-OF_VIDEOS = {Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS, Stage.SOUND, SPEECH, ACTION}
-OF_SOUNDS = {Stage.DESCRIBE, Stage.SOUND, SPEECH}
+OF_PHOTOS = {Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS, "segmentation:sam"}
+OF_VIDEOS = {Stage.METADATA, Stage.DESCRIBE, Stage.PIXELS, Stage.CONCEPTS, Stage.SOUND, SPEECH, ACTION}
+OF_SOUNDS = {Stage.METADATA, Stage.DESCRIBE, Stage.SOUND, SPEECH}
 
 VIDEO_INFO = MediaInfo(
     kind=Kind.VIDEO, format="MP4", width=1920, height=1080, duration=30.5, fps=29.97, variable_rate=True,

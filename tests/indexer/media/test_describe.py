@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from indexer.media.describe import describe_photo
+from indexer.media.metadata.describe_photo import describe_photo
+from indexer.media.metadata.sidecars import Beside
+from indexer.media.metadata.xmp import xmp_facts
 from indexer.media.photo import Limits, decode_photo
 from indexer.records import Kind, MediaInfo
 
@@ -54,7 +56,7 @@ def encode(name: str = "JPEG", **options: Any) -> bytes:
 
 
 def describe(data: bytes, sidecar: bytes | None = None) -> MediaInfo:
-    return describe_photo(data, decode_photo(data, limits=LIMITS), sidecar)
+    return describe_photo(data, decode_photo(data, limits=LIMITS).shape, Beside(xmp_facts(sidecar or b"")))
 
 
 def with_exif(image: Tags | None = None, photo: Tags | None = None, gps: Tags | None = None) -> MediaInfo:
@@ -69,6 +71,8 @@ def test_every_exif_field_is_read_in_every_format(name: str) -> None:
         width=64,
         height=48,
         taken_at="2021-06-01T12:34:56",
+        taken_precision="second",
+        taken_source="EXIF DateTimeOriginal",
         utc_offset_minutes=120,
         latitude=-33.86,
         longitude=151.2083333,
@@ -112,7 +116,8 @@ def test_a_make_is_not_repeated(make: str, model: str, camera: str) -> None:
         ("0000:00:00 00:00:00", None),
         ("    :  :     :  :  ", None),
         ("2021:02:30 12:00:00", None),
-        ("2021:06:01 24:00:00", None),
+        ("2021:06:01 24:08:19", "2021-06-01T00:08:19"),
+        ("2021:06:01 25:00:00", "2021-06-01T00:00:00"),
         ("1825:12:31 00:00:00", None),
         (f"{date.today().year + 2}:01:01 00:00:00", None),
         ("9999:12:31 23:59:59", None),
@@ -277,7 +282,7 @@ XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 def assert_told_by_xmp(info: MediaInfo) -> None:
     assert (info.title, info.description, info.rating) == ("The harbour", "Boats & gulls", 5)
-    assert info.keywords == ("boat", "Möwe", "Animals", "Birds", "Places", "Harbour")
+    assert info.keywords == ("boat", "Möwe", "Animals", "Birds", "Places", "Harbour", "Rex")
     assert info.people == ("Ann Lee", "Bob", "Cleo", "Dora")
     assert (info.taken_at, info.utc_offset_minutes) == ("2019-08-07T06:05:04", 330)
     assert (info.latitude, info.longitude) == (51.5083333, -0.125)
@@ -310,10 +315,13 @@ def test_exif_precedes_embedded_xmp_and_each_fills_the_other_up() -> None:
     assert (info.title, info.rating, info.latitude) == ("The harbour", 5, 51.5083333)
 
 
-def test_a_mere_day_does_not_replace_a_time_of_day() -> None:
-    day = XMP.replace(b'exif:DateTimeOriginal="2019-08-07T06:05:04.25+05:30"', b'exif:DateTimeOriginal="2019-08-07"')
-    assert describe(encode(), day).taken_at == "2019-08-07T00:00:00"
-    assert describe(encode(exif=exif(photo=PHOTO)), day).taken_at == "2021-06-01T12:34:56"
+@pytest.mark.parametrize(
+    ("day", "taken"), [("2019-08-07", "2019-08-07T00:00:00"), ("2021-06-01", "2021-06-01T12:34:56")]
+)
+def test_a_day_in_the_sidecar_corrects_the_date_and_takes_the_time_of_that_day(day: str, taken: str) -> None:
+    sidecar = XMP.replace(b"2019-08-07T06:05:04.25+05:30", day.encode())
+    assert describe(encode(), sidecar).taken_at == f"{day}T00:00:00"
+    assert describe(encode(exif=exif(photo=PHOTO)), sidecar).taken_at == taken
 
 
 @pytest.mark.parametrize(
@@ -329,7 +337,6 @@ def test_ratings_are_stars(written: str, stars: int | None) -> None:
     [
         b"",
         b"not xml",
-        XMP[: len(XMP) // 2],
         b'<!DOCTYPE x [<!ENTITY a "' + b"a" * 1000 + b'">]><x>&a;&a;</x>',
         b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>',
         b"<a>" * 100_000,

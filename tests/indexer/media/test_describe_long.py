@@ -11,9 +11,11 @@ import piexif
 import pytest
 from PIL import Image
 
-from indexer.media.describe import describe_photo
-from indexer.media.describe_long import describe_audio, describe_video
-from indexer.media.live import live_id_of_note
+from indexer.media.metadata.describe_photo import describe_photo
+from indexer.media.metadata.describe_recording import describe_audio, describe_video
+from indexer.media.metadata.live import live_id_of_note
+from indexer.media.metadata.sidecars import Beside
+from indexer.media.metadata.xmp import xmp_facts
 from indexer.media.photo import Limits, decode_photo
 from indexer.media.sound import open_audio
 from indexer.media.video import VideoLimits, open_video
@@ -38,12 +40,12 @@ SIDECAR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www
 
 def of_video(path: Path, sidecar: bytes | None = None) -> MediaInfo:
     with open_video(str(path), LIMITS) as video:
-        return describe_video(video, sidecar)
+        return describe_video(video, Beside(xmp_facts(sidecar or b"")))
 
 
 def of_audio(path: Path, sidecar: bytes | None = None) -> MediaInfo:
     with open_audio(str(path), LIMITS) as audio:
-        return describe_audio(audio, sidecar)
+        return describe_audio(audio, Beside(xmp_facts(sidecar or b"")))
 
 
 def test_a_video_says_all_that_is_asked_of_it(tmp_path: Path) -> None:
@@ -149,7 +151,7 @@ def test_the_photo_of_a_live_photo_names_the_same_pair(name: str) -> None:
     Image.new("RGB", (64, 48), "green").save(buffer, name, exif=block)
     data = buffer.getvalue()
     photo = decode_photo(data, limits=Limits(max_pixels=10_000, max_bytes=1_000_000))
-    assert describe_photo(data, photo, None).live_id == PAIR
+    assert describe_photo(data, photo.shape).live_id == PAIR
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from indexer.media.formats import is_media, is_photo, is_sidecar, kind_of, name_unknown, sidecars_of, sniff
+from indexer.media.formats import is_media, is_photo, kind_of, name_unknown, sniff
 from indexer.records import Kind
 
 
@@ -16,12 +16,6 @@ def test_names_of_photos_are_known_in_any_case(name: str) -> None:
 @pytest.mark.parametrize("name", ["a.mp4", "jpg", ".jpg", "a.jpg.part", "a.jpg.xmp", "folder.jpg/readme", "a.txt", ""])
 def test_other_names_stay_out(name: str) -> None:
     assert not is_photo("/photos/" + name)
-
-
-def test_sidecars_are_looked_for_under_both_namings_the_specific_one_first() -> None:
-    assert sidecars_of("/p/a.b.jpg") == ("/p/a.b.jpg.xmp", "/p/a.b.jpg.XMP", "/p/a.b.xmp", "/p/a.b.XMP")
-    assert all(is_sidecar(name) for name in sidecars_of("/p/a.jpg"))
-    assert not is_sidecar("/p/a.jpg")
 
 
 def test_content_that_only_resembles_a_photo_is_not_one() -> None:
@@ -91,6 +85,11 @@ def iso(brand: bytes) -> bytes:
         ("a.mkv", b"\x1aE\xdf\xa3", Kind.VIDEO),
         ("a.mka", b"\x1aE\xdf\xa3", Kind.AUDIO),
         ("a.mp3", b"\xff\xfb\x90\x00", Kind.AUDIO),
+        ("strange.xyz", b"\xff\xfb\x90\x00", Kind.AUDIO),
+        ("strange.xyz", iso(b"isom"), Kind.VIDEO),
+        ("tv.ts", (b"G\x40\x00\x10" + bytes(184)) * 6, Kind.VIDEO),
+        ("tv.rec", bytes(50) + (b"G\x40\x00\x10" + bytes(200)) * 6, Kind.VIDEO),
+        ("a.insp", b"\xff\xd8\xff\xe1\x00\x10Exif", Kind.PHOTO),
         ("a.mts", bytes(4) + b"G\x40\x00", Kind.VIDEO),
         ("playlist.mp4", b"#EXTM3U\nfile:///etc/passwd", Kind.VIDEO),
         ("text.jpg", b"Dear diary", Kind.PHOTO),

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from config.errors import DamagedFile, EmptyFile, MediaError, TooLarge, UnsupportedFormat
-from indexer.media.describe import describe_photo
+from indexer.media.metadata.describe_photo import describe_photo
+from indexer.media.metadata.sidecars import Beside
+from indexer.media.metadata.xmp import xmp_facts
 from indexer.media.photo import MIN_SHORT_SIDE, Limits, Photo, decode_photo
 
 LIMITS = Limits(max_pixels=20_000_000, max_bytes=50_000_000)
@@ -329,7 +331,7 @@ def test_flipped_bits_and_random_bodies_raise_only_our_errors(name: str) -> None
             photo = decode_photo(bytes(damaged), limits=LIMITS)
         except MediaError as error:
             assert error.title
-        describe_photo(bytes(damaged), photo, bytes(damaged))
+        describe_photo(bytes(damaged), photo.shape, Beside(xmp_facts(bytes(damaged))))
 
 
 def png_of(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from config.errors import DamagedFile, TooLarge, UnsupportedFormat
-from indexer.media.describe import describe_photo
+from indexer.media.metadata.describe_photo import describe_photo
 from indexer.media.photo import Limits, decode_photo
 
 LIMITS = Limits(max_pixels=2_000_000, max_bytes=10_000_000)
@@ -104,7 +104,7 @@ def test_without_a_useful_preview_the_sensor_data_is_developed(preview: bytes | 
 
 def test_a_raw_photo_is_described_by_its_exif() -> None:
     data = make_dng(1, make_preview(600, 400))
-    info = describe_photo(data, decode_photo(data, limits=LIMITS), None)
+    info = describe_photo(data, decode_photo(data, limits=LIMITS).shape)
     assert (info.format, info.camera, info.width, info.height) == ("RAW", "Acme One", 1200, 800)
 
 

@@ -17,8 +17,9 @@ from config.errors import (
     TooLarge,
     UnsupportedFormat,
 )
-from indexer.media.facts import Moment, Place
-from indexer.media.quicktime import container_facts, parse_iso6709
+from indexer.media.metadata.facts import Place
+from indexer.media.metadata.moments import Moment, choose
+from indexer.media.metadata.quicktime import container_facts, parse_iso6709
 from indexer.media.video import VideoInfo, VideoLimits, open_video
 from tests.indexer.media.clips import counting, four_corners, write_clip
 
@@ -239,7 +240,9 @@ def test_time_place_and_camera_of_a_telephone(tmp_path: Path) -> None:
         },
     )
     facts = info_of(path).facts
-    assert facts.moment == Moment("2021-06-01T12:00:00", 120)
+    assert choose(facts.moments) == Moment(
+        "2021-06-01T12:00:00", utc_offset_minutes=120, source="QuickTime creationdate"
+    )
     assert facts.place == Place(48.8577, 2.295)
     assert facts.altitude == 35.1
     assert facts.camera == "Apple iPhone 12"
@@ -247,9 +250,10 @@ def test_time_place_and_camera_of_a_telephone(tmp_path: Path) -> None:
 
 def test_the_plain_creation_time_is_utc_and_an_unset_clock_says_nothing(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", [four_corners()] * 5, metadata={"creation_time": "2021-06-01T10:00:00Z"})
-    assert info_of(path).facts.moment == Moment("2021-06-01T10:00:00", 0)
+    [moment] = info_of(path).facts.moments
+    assert (moment.local, moment.utc_offset_minutes) == ("2021-06-01T10:00:00", 0)
     for unset in ("1904-01-01T00:00:00.000000Z", "1970-01-01T00:00:00.000000Z", "nonsense"):
-        assert container_facts({"creation_time": unset}).moment is None
+        assert container_facts({"creation_time": unset}).moments == ()
 
 
 def test_android_names() -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from indexer.media.container import Source
-from indexer.media.facts import Facts, merge
+from indexer.media.metadata.facts import Facts, merge, without_camera_words
+from indexer.media.metadata.info import said_by
+from indexer.media.metadata.sidecars import NOTHING_BESIDE, Beside
 from indexer.media.sound import Audio
 from indexer.media.tracks import AudioTrack
 from indexer.media.video import Video
-from indexer.media.xmp import xmp_facts
 from indexer.records import Kind, MediaInfo
 
 _NAMES: Final = {
@@ -29,8 +30,8 @@ _ISO, _MATROSKA = "mov", "matroska"
 _HEAD: Final = 64
 
 
-def describe_video(video: Video, sidecar: bytes | None) -> MediaInfo:
-    """What is known of an open video. Fact by fact, what the sidecar says goes before what the container says.
+def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
+    """What is known of an open video. Fact by fact, what the sidecars say goes before what the container says.
 
     The time is that of the place where Apple's metadata state it; else it is UTC, and the offset 0 says so.
 
@@ -40,7 +41,7 @@ def describe_video(video: Video, sidecar: bytes | None) -> MediaInfo:
     timeline = video.timeline
     duration = min(said.duration, timeline.end) if timeline.truncated else said.duration
     return _info(
-        merge(xmp_facts(sidecar or b""), said.facts),
+        _said(beside, said.facts),
         kind=Kind.VIDEO,
         format=_format(video.source, said.container, sound_alone=False),
         width=said.width,
@@ -55,11 +56,11 @@ def describe_video(video: Video, sidecar: bytes | None) -> MediaInfo:
     )
 
 
-def describe_audio(audio: Audio, sidecar: bytes | None) -> MediaInfo:
+def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     """What is known of an open file of sound alone; as `describe_video`, without a picture."""
     said = audio.info
     return _info(
-        merge(xmp_facts(sidecar or b""), said.facts),
+        _said(beside, said.facts),
         kind=Kind.AUDIO,
         format=_format(audio.source, said.container, sound_alone=True),
         width=None,
@@ -68,6 +69,11 @@ def describe_audio(audio: Audio, sidecar: bytes | None) -> MediaInfo:
         audio_codec=_codec(said.tracks),
         bit_rate=_rate(audio.source, said.duration),
     )
+
+
+def _said(beside: Beside, inside: Facts) -> Facts:
+    sources = (beside.stronger, inside, beside.weaker)
+    return merge(*(without_camera_words(source, inside.camera) for source in sources))
 
 
 def _info(
@@ -85,25 +91,12 @@ def _info(
     bit_rate: int | None = None,
     hdr: bool | None = None,
 ) -> MediaInfo:
-    moment, place = facts.moment, facts.place
     return MediaInfo(
         kind=kind,
         format=format,
         width=width,
         height=height,
-        taken_at=moment.local if moment else None,
-        utc_offset_minutes=moment.utc_offset_minutes if moment else None,
-        latitude=place.latitude if place else None,
-        longitude=place.longitude if place else None,
-        altitude=facts.altitude,
-        camera=facts.camera,
-        lens=facts.lens,
-        title=facts.title,
-        description=facts.description,
-        keywords=facts.keywords,
-        people=facts.people,
-        rating=facts.rating,
-        live_id=facts.live_id,
+        **said_by(facts),
         duration=round(duration, 3),
         fps=round(fps, 3) if fps else None,
         variable_rate=variable_rate,

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
 from PIL.ExifTags import GPS, Base
 
-from indexer.media.exif_blocks import ExifBlock, as_bytes, numbers, text, windows_text
-from indexer.media.facts import (
+from indexer.media.metadata.coordinates import degrees_of
+from indexer.media.metadata.exif_blocks import ExifBlock, as_bytes, comment_text, numbers, text, windows_text
+from indexer.media.metadata.facts import (
     Facts,
-    Moment,
     Place,
     clean_text,
     clean_words,
+    notes,
     parse_moment,
     place_or_none,
+    stars_of,
 )
-from indexer.media.live import live_id_of_note
+from indexer.media.metadata.live import live_id_of_note
+from indexer.media.metadata.moments import Meaning, Moment
 
 _MOMENTS: Final = (
-    (Base.DateTimeOriginal, Base.OffsetTimeOriginal),
-    (Base.DateTimeDigitized, Base.OffsetTimeDigitized),
-)
-_CAMERA_BOILERPLATE: Final = re.compile(
-    r".*digital camera.*|sony dsc|exif[_ ]jpeg.*|dcf ?\d.*|jpeg|image|ascii|default|untitled|samsung|<.*>|\W*",
-    re.IGNORECASE,
+    (Base.DateTimeOriginal, Base.OffsetTimeOriginal, Meaning.TAKEN),
+    (Base.DateTimeDigitized, Base.OffsetTimeDigitized, Meaning.DIGITISED),
 )
 _COMPANY: Final = re.compile(
     r",? +(corporation|corp\.?|company|co\.?(, ?ltd\.?)?|ltd\.?|inc\.?|imaging|optical|electric)(?= |,|$)",
     re.IGNORECASE,
 )
 _WINDOWS_RATING: Final = 0x4746
+_WINDOWS_PERCENT: Final = 0x4749
 _STARS: Final = range(1, 6)
 _ALTITUDES: Final = (-11_000.0, 100_000.0)
 _BELOW_SEA_LEVEL: Final = (1, 3)
@@ -48,11 +49,8 @@ def exif_facts(exif: ExifBlock) -> Facts:
     """What the camera wrote."""
     image, photo, gps = exif.image, exif.photo, exif.gps
     place = _place(gps)
-    description = clean_text(text(image.get(Base.ImageDescription)))
-    if description and _CAMERA_BOILERPLATE.fullmatch(description):
-        description = None
     return Facts(
-        moment=_moment(exif, place),
+        moments=tuple(_moments(exif, place)),
         place=place,
         altitude=_altitude(gps),
         camera=camera_name(text(image.get(Base.Make)), text(image.get(Base.Model))),
@@ -61,7 +59,12 @@ def exif_facts(exif: ExifBlock) -> Facts:
         f_number=_positive(photo, Base.FNumber),
         iso=_iso(photo),
         focal_length_mm=_positive(photo, Base.FocalLength),
-        description=description,
+        description=clean_text(text(image.get(Base.ImageDescription))),
+        notes=notes(
+            ("comment", comment_text(photo.get(Base.UserComment))),
+            ("artist", text(image.get(Base.Artist))),
+            ("document", text(image.get(Base.DocumentName))),
+        ),
         live_id=live_id_of_note(as_bytes(photo.get(Base.MakerNote))),
     )
 
@@ -74,7 +77,10 @@ def windows_facts(exif: ExifBlock) -> Facts:
         title=clean_text(windows_text(image.get(Base.XPTitle))),
         description=clean_text(windows_text(image.get(Base.XPComment))),
         keywords=clean_words(windows_text(image.get(Base.XPKeywords)).split(";")),
-        rating=int(rating) if rating is not None and rating in _STARS else None,
+        rating=int(rating) if rating is not None and rating in _STARS else stars_of(_first(image, _WINDOWS_PERCENT)),
+        notes=notes(
+            ("subject", windows_text(image.get(Base.XPSubject))), ("artist", windows_text(image.get(Base.XPAuthor)))
+        ),
     )
 
 
@@ -105,18 +111,36 @@ def camera_name(make: str, model: str) -> str | None:
     return clean_text(f"{make} {model}")
 
 
-def _moment(exif: ExifBlock, place: Place | None) -> Moment | None:
-    candidates = [(exif.photo.get(time), exif.photo.get(offset)) for time, offset in _MOMENTS]
+def _moments(exif: ExifBlock, place: Place | None) -> Iterator[Moment]:
+    candidates = [(tag, exif.photo.get(tag), exif.photo.get(zone), meaning) for tag, zone, meaning in _MOMENTS]
     if Base.Make in exif.image or Base.Model in exif.image:
         # DateTime is when the file was last changed: old cameras wrote nothing else, but neither do image editors.
-        candidates.append((exif.image.get(Base.DateTime), exif.photo.get(Base.OffsetTime)))
-    for time, offset in candidates:
-        moment = parse_moment(text(time), text(offset))
-        if moment is not None:
-            if moment.utc_offset_minutes is not None:
-                return moment
-            return Moment(moment.local, _offset_by_gps(moment, exif.gps, place), moment.whole_day)
-    return None
+        zone = exif.photo.get(Base.OffsetTime)
+        candidates.append((Base.DateTime, exif.image.get(Base.DateTime), zone, Meaning.CHANGED))
+    for tag, time, zone, meaning in candidates:
+        moment = parse_moment(text(time), text(zone), meaning=meaning, source=f"EXIF {tag.name}")
+        if moment is None:
+            continue
+        if moment.utc_offset_minutes is None and (offset := _offset_by_gps(moment, exif.gps, place)) is not None:
+            moment = replace(moment, utc_offset_minutes=offset, zone_source="EXIF GPS time")
+        yield moment
+    if (fix := _moment_of_fix(exif.gps)) is not None:
+        yield fix
+
+
+def _moment_of_fix(gps: Mapping[int, Any]) -> Moment | None:
+    """When the receiver last knew where it was, which it counts in UTC."""
+    day = parse_moment(text(gps.get(GPS.GPSDateStamp)), meaning=Meaning.LOCATED, source="EXIF GPS time")
+    clock = numbers(gps.get(GPS.GPSTimeStamp))
+    if day is None or day.precision != "day" or len(clock) != 3 or not all(map(math.isfinite, clock)):
+        return day
+    hours, minutes, seconds = map(int, clock)
+    moment = parse_moment(f"{day.known} {hours:02}:{minutes:02}:{seconds:02}Z")
+    return (
+        day
+        if moment is None
+        else replace(day, local=moment.local, precision="second", utc_offset_minutes=0, in_utc=True)
+    )
 
 
 def _offset_by_gps(moment: Moment, gps: Mapping[int, Any], place: Place | None) -> int | None:
@@ -144,22 +168,9 @@ def _offset_by_gps(moment: Moment, gps: Mapping[int, Any], place: Place | None) 
 
 def _place(gps: Mapping[int, Any]) -> Place | None:
     return place_or_none(
-        _degrees(gps.get(GPS.GPSLatitude), text(gps.get(GPS.GPSLatitudeRef)), "NS"),
-        _degrees(gps.get(GPS.GPSLongitude), text(gps.get(GPS.GPSLongitudeRef)), "EW"),
+        degrees_of(numbers(gps.get(GPS.GPSLatitude)), text(gps.get(GPS.GPSLatitudeRef))),
+        degrees_of(numbers(gps.get(GPS.GPSLongitude)), text(gps.get(GPS.GPSLongitudeRef))),
     )
-
-
-def _degrees(value: object, reference: str, signs: str) -> float | None:
-    """Degrees from (degrees, minutes, seconds); without its reference the hemisphere would be a guess."""
-    parts = numbers(value)
-    side = reference[:1].upper()
-    if len(parts) != 3 or not side or side not in signs:
-        return None
-    degrees, minutes, seconds = parts
-    if not (degrees >= 0 and 0 <= minutes < 60 and 0 <= seconds <= 60):
-        return None
-    size = degrees + minutes / 60 + seconds / 3600
-    return size if side == signs[0] else -size
 
 
 def _altitude(gps: Mapping[int, Any]) -> float | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
-from indexer.media.exif import camera_name
-from indexer.media.facts import Facts, Moment, Place, clean_text, parse_moment, place_or_none
-from indexer.media.live import live_id_of_metadata
+from indexer.media.metadata.exif import camera_name
+from indexer.media.metadata.facts import Facts, Place, clean_text, parse_moment, place_or_none
+from indexer.media.metadata.live import live_id_of_metadata
+from indexer.media.metadata.moments import Moment
 
 _LOCAL_TIMES: Final = ("com.apple.quicktime.creationdate",)
 _UTC_TIMES: Final = ("creation_time",)
@@ -29,7 +31,7 @@ def container_facts(metadata: Mapping[str, str]) -> Facts:
     said = {name.casefold(): text for name, text in metadata.items()}
     place, altitude = _place(_first(said, _PLACES))
     return Facts(
-        moment=_moment(said),
+        moments=tuple(_moments(said)),
         place=place,
         altitude=altitude,
         camera=camera_name(_first(said, _MAKES), _first(said, _MODELS)),
@@ -69,12 +71,13 @@ def _place(text: str) -> tuple[Place | None, float | None]:
     return place, found[2] if place else None
 
 
-def _moment(said: Mapping[str, str]) -> Moment | None:
-    local = _believable(parse_moment(_first(said, _LOCAL_TIMES)))
+def _moments(said: Mapping[str, str]) -> Iterator[Moment]:
+    local = _believable(parse_moment(_first(said, _LOCAL_TIMES), source="QuickTime creationdate"))
     if local is not None:
-        return local
-    moment = _believable(parse_moment(_first(said, _UTC_TIMES)))
-    return Moment(moment.local, moment.utc_offset_minutes or 0, moment.whole_day) if moment else None
+        yield local
+    moment = _believable(parse_moment(_first(said, _UTC_TIMES), source="creation_time"))
+    if moment is not None:
+        yield replace(moment, utc_offset_minutes=moment.utc_offset_minutes or 0)
 
 
 def _believable(moment: Moment | None) -> Moment | None:

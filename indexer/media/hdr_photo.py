@@ -1,0 +1,86 @@
+"""Whether a photo is coded for high dynamic range, by what its file says of its colours.
+
+A JPEG or HEIF file with a gain map is not: its picture is an ordinary one, and the map says how to brighten it.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pillow_heif
+from PIL import Image
+
+from indexer.media.border import DECODER_ERRORS
+from indexer.media.hdr import is_hdr
+
+logger = logging.getLogger(__name__)
+
+_PNG_SIGNATURE: Final = 8
+_PNG_MOST_CHUNKS: Final = 100
+_CHUNK_HEADER: Final = 8
+_CHUNK_EXTRA: Final = 12
+_ICC_TAGS_AT: Final = 128
+_ICC_MOST_TAGS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HdrCoding:
+    """How the pixels of an HDR photo are coded; both numbers are those of ITU-T H.273."""
+
+    transfer: int
+    """16 is PQ, 18 is HLG."""
+    primaries: int
+
+
+def hdr_coding(image: Image.Image, data: bytes) -> HdrCoding | None:
+    """The coding of an opened photo whose file is `data`; None for an ordinary one. Never raises."""
+    coding = None
+    try:
+        match image.format:
+            case "HEIF":
+                coding = _of_nclx(image.info)
+            case "AVIF":
+                # Pillow does not tell. libheif reads the boxes without decoding a pixel.
+                coding = _of_nclx(pillow_heif.open_heif(io.BytesIO(data)).info)
+            case "PNG":
+                coding = _of_png(data)
+        coding = coding or _of_icc(image.info.get("icc_profile"))
+    except DECODER_ERRORS as error:
+        logger.debug("colour coding ignored: %s", error)
+    return coding if coding is not None and is_hdr(coding.transfer) else None
+
+
+def _of_nclx(info: Mapping[Any, Any]) -> HdrCoding | None:
+    profile = info.get("nclx_profile")
+    if not profile:
+        return None
+    return HdrCoding(int(profile["transfer_characteristics"]), int(profile["color_primaries"]))
+
+
+def _of_png(data: bytes) -> HdrCoding | None:
+    """The chunk cICP, which stands before the pixels (PNG, third edition, 11.3.2.6)."""
+    at = _PNG_SIGNATURE
+    for _ in range(_PNG_MOST_CHUNKS):
+        name = data[at + 4 : at + _CHUNK_HEADER]
+        if name == b"cICP":
+            return HdrCoding(data[at + _CHUNK_HEADER + 1], data[at + _CHUNK_HEADER])
+        if name in (b"IDAT", b""):
+            break
+        at += int.from_bytes(data[at : at + 4], "big") + _CHUNK_EXTRA
+    return None
+
+
+def _of_icc(profile: object) -> HdrCoding | None:
+    """The tag cicp of an ICC profile (ICC.1:2022, 9.2.17)."""
+    if not isinstance(profile, bytes):
+        return None
+    tags = min(int.from_bytes(profile[_ICC_TAGS_AT : _ICC_TAGS_AT + 4], "big"), _ICC_MOST_TAGS)
+    for entry in range(_ICC_TAGS_AT + 4, _ICC_TAGS_AT + 4 + 12 * tags, 12):
+        if profile[entry : entry + 4] == b"cicp":
+            at = int.from_bytes(profile[entry + 4 : entry + 8], "big")
+            return HdrCoding(profile[at + 9], profile[at + 8])
+    return None
