@@ -98,7 +98,9 @@ def forgettable(db: sqlite3.Connection, paths: Sequence[str]) -> Forgettable:
     media = id_list({media_id for media_id in rows.values() if media_id is not None})
     held = {
         media_id
-        for media_id, number in db.execute(f"SELECT media_id, id FROM file WHERE media_id {IN_IDS}", (media,))
+        for media_id, number in db.execute(
+            f"SELECT media_id, id FROM file WHERE media_id {IN_IDS} AND missing_since IS NULL", (media,)
+        )
         if number not in rows
     }
     contents = db.execute(f"SELECT id, content_hash FROM media WHERE id {IN_IDS}", (media,)).fetchall()
@@ -112,6 +114,12 @@ def forget(db: sqlite3.Connection, paths: Sequence[str], limit: int) -> tuple[in
     rows = db.execute(f"SELECT id, media_id FROM file WHERE {condition} LIMIT ?", (*values, limit)).fetchall()
     media = {media_id for _, media_id in rows if media_id is not None}
     db.execute(f"DELETE FROM file WHERE id {IN_IDS}", (id_list(number for number, _ in rows),))
+    # A name that the content had before it was moved would keep it.
+    db.execute(
+        f"DELETE FROM file WHERE media_id {IN_IDS} AND NOT EXISTS (SELECT 1 FROM file AS other"
+        " WHERE other.media_id = file.media_id AND other.missing_since IS NULL)",
+        (id_list(media),),
+    )
     fulltext.rewrite(db, media)  # also of the other halves of Live Photos, which the media still lead to
     dropped = files.drop_orphans(db, f"m.id {IN_IDS}", (id_list(media),))
     kept = db.execute(f"SELECT content_hash FROM media WHERE id {IN_IDS}", (id_list(media),))

@@ -107,9 +107,9 @@ class Forgettable:
     files: int
     """Paths, those included that are gone already."""
     contents: tuple[bytes, ...]
-    """Content hashes (32 bytes) that no other path holds."""
+    """Content hashes (32 bytes) that no other live path holds."""
     shared: int
-    """Contents that stay, because another path holds them."""
+    """Contents that stay, because another live path holds them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ import pytest
 from daemon.answers import NotIndexed
 from daemon.forgetting import forget, remove_pictures
 from indexer.pictures import Pictures
+from indexer.records import Kind
 from search.authored import Authored
 from search.catalog import Catalog
-from tests.search.library import analysis, digest, found, index, stat
+from tests.search.library import STAGES, analysis, digest, found, index, stat
 
 
 @pytest.fixture
@@ -69,6 +70,18 @@ def test_a_folder_is_forgotten_with_all_that_was_derived(
     assert found(catalog, "p") == {beside}, "all or nothing"
 
 
+def test_a_name_that_a_file_had_before_it_moved_does_not_keep_it(catalog: Catalog, authored: Authored) -> None:
+    [one] = index(catalog, stat("/old/a.jpg"))
+    moved, content = stat("/new/a.jpg"), bytes.fromhex(content_of(catalog, one))
+    catalog.record_files([moved])
+    catalog.identify([(moved, content, Kind.PHOTO)], STAGES)
+    catalog.record_missing(["/old/a.jpg"])
+    told = forget(catalog, authored, ["/new"], watched=(), dry_run=True)
+    assert (told["files"], told["contents"], told["shared"]) == (1, 1, 0)
+    assert forget(catalog, authored, ["/new"], watched=(), dry_run=False) == told
+    assert (catalog.photos([one]), catalog.counts().missing) == ([], 0)
+
+
 def test_more_paths_than_one_statement_takes_are_forgotten(catalog: Catalog, authored: Authored) -> None:
     paths = [f"/p/{number}.jpg" for number in range(1200)]
     index(catalog, *map(stat, paths))
@@ -81,7 +94,7 @@ def test_what_is_in_a_workers_hand_does_not_come_back(
 ) -> None:
     [seen] = [stat("/p/a.jpg")]
     catalog.record_files([seen])
-    catalog.identify([(seen, digest("a"), "photo")], {"describe": 1})  # type: ignore[list-item]
+    catalog.identify([(seen, digest("a"), Kind.PHOTO)], STAGES)
     [work] = catalog.claim(1)
     forget(catalog, authored, ["/p/a.jpg"], watched=(), dry_run=False)
     remove_pictures(catalog, pictures, tmp_path / "notes", in_hand={work.media_id})

@@ -333,6 +333,19 @@ def test_an_empty_root_with_many_known_photos_is_an_unmounted_disk(root: Path) -
     assert len(compare(scan_root(str(root), RULES), known).missing) == MANY + 1
 
 
+def test_an_empty_root_is_judged_by_which_folder_it_is(root: Path) -> None:
+    put(*(root / f"{number}.jpg" for number in range(MANY + 1)))
+    known = known_in(root)
+    before = scan_root(str(root), RULES).identity
+    for path in root.iterdir():
+        path.unlink()
+    scan = scan_root(str(root), RULES)
+    assert len(compare(scan, known, before).missing) == MANY + 1
+    for other in ((OTHER_DISK, 1), (0, 0)):
+        changes = compare(scan, dict(list(known.items())[:1]), other)
+        assert (changes.vanished, changes.missing, changes.unsure) == (True, [], 1)
+
+
 def test_a_small_root_may_be_emptied(root: Path) -> None:
     put(root / "a.jpg")
     known = known_in(root)
