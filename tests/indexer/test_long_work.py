@@ -113,7 +113,9 @@ def test_an_interrupted_video_is_gone_on_with(
         shutil.rmtree(tmp_path / "notes")
         fuse = Fuse(pictures)
         with pytest.raises(StageBroken):
-            run([video(party, *stages)], lambda name, fuse=fuse: fuse if name == fuse.name else load(name), batch_size=1)
+            run(
+                [video(party, *stages)], lambda name, fuse=fuse: fuse if name == fuse.name else load(name), batch_size=1
+            )
         again = only(run([video(party, *stages)], load, batch_size=1))
         assert dataclasses.replace(again, seconds={}) == dataclasses.replace(whole, seconds={})
 
