@@ -25,6 +25,7 @@ from daemon.view import BUILTIN_PLAN, View, open_view
 from indexer.pictures import Pictures
 from indexer.records import Kind, Plan
 from indexer.stages import cuts_out
+from indexer.vocabulary import SPEECH_KIND
 from search.authored import Authored
 from search.catalog import Catalog, PhotoRow
 from search.engine import Answer
@@ -139,6 +140,11 @@ class Answers:
                 "`reverie models` lists the profiles; one with a speech model does.",
             )
         if not row.transcript.utterances:
+            if any(event.kind == SPEECH_KIND for event in row.events):
+                raise NothingThere(
+                    f"Somebody speaks in {path}, in a language this model does not know, or too unclear.",
+                    "`reverie models` lists models that know other languages.",
+                )
             raise NothingThere(f"Nobody speaks in {path}, or nobody who could be understood.")
         return transcript_message(row.transcript)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TextIO
 
+from indexer.vocabulary import NOT_UNDERSTOOD, SPEECH_KIND
 from search.clock import clock, span
 from search.messages import MomentMessage, PhotoMessage
 
@@ -76,7 +77,10 @@ def _rows(message: PhotoMessage) -> Iterator[tuple[float, float, str, str]]:
         tags = ", ".join(f"{tag['name']} {tag['confidence']:.2f}" for tag in moment["tags"][:MOST_TAGS])
         yield moment["start"], moment["end"], f"shot {moment['shot']}" if moment["shot"] else "moment", tags
     for event in message["events"]:
-        yield event["start"], event["end"], event["kind"], f"{event['label']} {event['confidence']:.2f}"
+        what = f"{event['label']} {event['confidence']:.2f}"
+        if (event["kind"], event["label"]) == (SPEECH_KIND, NOT_UNDERSTOOD):
+            what = "speech in a language this model does not know, or too unclear"
+        yield event["start"], event["end"], event["kind"], what
     transcript = message["transcript"]
     for one in transcript["utterances"] if transcript else ():
         text = " ".join(one["text"].split())

@@ -1,14 +1,15 @@
 """What is heard in a video or a sound: speech, music and other sounds, piece by piece.
 
 The sound is read once, in pieces of up to a minute that end in a pause, so that no word is cut. What was heard in a
-piece is a page of `Notes`; whoever goes on after any page hears exactly what one pass would have.
+piece is a page of `Notes`; whoever goes on after any page hears exactly what one pass would have. Audio tracks (a
+microphone and the sound of a game, a film and a commentary) are listened to one after the other.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 
 from config.errors import StageFailed
 from indexer.findings import blamed_on
+from indexer.heard import HeardAll, in_a_row, mixed, side_by_side
 from indexer.media.container import Source
-from indexer.media.sound import RATE, Sound, read_sound
-from indexer.models.sound import SHORTEST_SILENCE, SILENCE
+from indexer.media.downmix import RATE
+from indexer.media.sound import Sound, read_sound
+from indexer.media.tracks import tracks_of
 from indexer.models.voice import WINDOW, pause_after, speech_in, voice_in
 from indexer.notes import Notes
 from indexer.records import Event, Transcript, Utterance
@@ -31,27 +34,14 @@ READ_AT_ONCE = 600.0
 without an index; without it, going on in the middle of a file would cost the decoding of all that comes before."""
 _SEARCHED = 10.0
 """Seconds of sound that are decoded together."""
-_TOUCHING = 1.0
-"""Seconds: what lies closer together, with the same label, is one event."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeardAll:
-    """All that was heard; by stage. Times are seconds from the beginning of the file."""
-
-    transcripts: dict[str, Transcript]
-    events: dict[str, tuple[Event, ...]]
-    """In order of their start."""
-    failed: dict[str, StageFailed] = field(default_factory=dict)
-    """Stages that failed on this file, and say nothing about it."""
-    seconds: dict[str, float] = field(default_factory=dict, compare=False)
-    """Time spent: "listen" (decoding, and finding voices), and in each stage."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Piece:
     """A piece of sound without gaps. Places are in samples from the beginning of the file."""
 
+    track: int
+    """The `index` of its AudioTrack."""
     run: int
     """Where the file was opened to read it: decoders give the very same samples only from there."""
     start: int
@@ -68,6 +58,7 @@ class _Piece:
 class _Page(msgspec.Struct, frozen=True, kw_only=True):
     """What was heard in one piece, with true times."""
 
+    track: int
     run: int
     end: int
     last: bool
@@ -79,8 +70,8 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hear(source: Source, stages: Mapping[str, SoundStage], notes: Notes, *, tell: Callable[[float], None]) -> HeardAll:
-    """Listen to all of a file, from where `notes` end. `tell` is told how far (seconds), after each stage of
-    each piece.
+    """Listen to every audio track of a file, from where `notes` end. `tell` is told how far (seconds), after each
+    stage of each piece; of several tracks, as if the file had one.
 
     Raises:
         MediaError: the file can no longer be read.
@@ -88,27 +79,37 @@ def hear(source: Source, stages: Mapping[str, SoundStage], notes: Notes, *, tell
     """
     pages = notes.pages(_Page)
     failed = {name for page in pages for name in page.failed}
-    if not pages or not pages[-1].last:
+    tracks, duration = tracks_of(source)
+    for number, track in enumerate(tracks):
+        reached = _as_one_pass(tell, number, len(tracks), duration)
+        before = next((page for page in reversed(pages) if page.track == track.index), None)
+        if before is not None and before.last:
+            continue
         clock = time.perf_counter()
-        for piece in _pieces(source, pages[-1] if pages else None):
+        for piece in _pieces(source, track.index, before):
             seconds = {"listen": time.perf_counter() - clock}
             listening = {name: stage for name, stage in stages.items() if name not in failed}
-            page = _heard(piece, listening, seconds, tell)
+            page = _heard(piece, listening, seconds, reached)
             notes.add(len(pages), page)
             pages.append(page)
             failed |= page.failed.keys()
-            tell(piece.end / RATE)
+            reached(piece.end / RATE)
             clock = time.perf_counter()
     return _summed_up(pages)
 
 
-def _pieces(source: Source, after: _Page | None) -> Iterator[_Piece]:
-    """The sound of a file, or what comes after a page."""
+def _as_one_pass(tell: Callable[[float], None], number: int, tracks: int, duration: float) -> Callable[[float], None]:
+    """What is told while track `number` (from 0) of several is listened to."""
+    return lambda at: tell((number * duration + min(at, duration)) / tracks if tracks > 1 else at)
+
+
+def _pieces(source: Source, track: int, after: _Page | None) -> Iterator[_Piece]:
+    """The sound of a track, or what comes after a page."""
     run, start = (after.run, after.end) if after else (0, 0)
     while True:
         if start - run >= READ_AT_ONCE * RATE:
             run = start
-        for piece in _read(source, run, start):
+        for piece in _read(source, track, run, start):
             yield piece
             start = piece.end
             if start - run >= READ_AT_ONCE * RATE and not piece.last:
@@ -117,11 +118,11 @@ def _pieces(source: Source, after: _Page | None) -> Iterator[_Piece]:
             return
 
 
-def _read(source: Source, run: int, start: int) -> Iterator[_Piece]:
+def _read(source: Source, track: int, run: int, start: int) -> Iterator[_Piece]:
     """Pieces from `start` on, by a decoder that begins at `run`."""
     most = int(LONGEST_PIECE * RATE)
     held = np.zeros(0, np.float32)
-    for sound in read_sound(source, start=run / RATE, piece=_SEARCHED):
+    for sound in read_sound(source, start=run / RATE, piece=_SEARCHED, track=track):
         place, samples = _after(sound, start)
         if len(samples) == 0:
             continue
@@ -129,16 +130,16 @@ def _read(source: Source, run: int, start: int) -> Iterator[_Piece]:
         if gap > most:
             # Nothing is there for long: no silence to listen to.
             if len(held):
-                yield _Piece(run, start, held, voice_in(held), last=False)
+                yield _Piece(track, run, start, held, voice_in(held), last=False)
             start, held, gap = place, np.zeros(0, np.float32), 0
         held = np.concatenate([held, np.zeros(max(0, gap), np.float32), samples])
         while len(held) > most:
             voice = voice_in(held[:most])
             windows = pause_after(voice, len(voice) // 2)
-            yield _Piece(run, start, held[: windows * WINDOW], voice[:windows], last=False)
+            yield _Piece(track, run, start, held[: windows * WINDOW], voice[:windows], last=False)
             start, held = start + windows * WINDOW, held[windows * WINDOW :]
     if len(held):
-        yield _Piece(run, start, held, voice_in(held), last=True)
+        yield _Piece(track, run, start, held, voice_in(held), last=True)
 
 
 def _after(sound: Sound, start: int) -> tuple[int, NDArray[np.float32]]:
@@ -170,6 +171,7 @@ def _heard(
         seconds[name] = time.perf_counter() - clock
         tell(offset)
     return _Page(
+        track=piece.track,
         run=piece.run,
         end=piece.end,
         last=piece.last,
@@ -190,59 +192,18 @@ def _moved(transcript: Transcript, offset: float) -> Transcript:
 
 def _summed_up(pages: Sequence[_Page]) -> HeardAll:
     failed = {name: StageFailed(*said) for page in pages for name, said in page.failed.items()}
-    transcripts: dict[str, list[Transcript]] = {}
-    events: dict[str, list[Event]] = {}
+    tracks: dict[int, list[_Page]] = {}
     seconds: dict[str, float] = {}
     for page in pages:
-        for name, transcript in page.transcripts.items():
-            transcripts.setdefault(name, []).append(transcript)
-        for name, found in page.events.items():
-            events.setdefault(name, []).extend(found)
+        tracks.setdefault(page.track, []).append(page)
         for step, spent in page.seconds.items():
             seconds[step] = seconds.get(step, 0.0) + spent
-    return HeardAll(
-        {name: _in_a_row(parts) for name, parts in transcripts.items() if name not in failed},
-        {name: joined(found) for name, found in events.items() if name not in failed},
-        failed,
-        seconds,
-    )
-
-
-def _in_a_row(parts: Sequence[Transcript]) -> Transcript:
-    """Transcripts of one piece after the other as one, in the language that was spoken longest."""
-    spoken: dict[str, float] = {}
-    sure: dict[str, float] = {}
-    for part in parts:
-        if part.language is not None:
-            length = sum(said.end - said.start for said in part.utterances)
-            spoken[part.language] = spoken.get(part.language, 0.0) + length
-            sure[part.language] = sure.get(part.language, 0.0) + length * part.language_confidence
-    language = max(spoken, key=lambda name: (spoken[name], name), default=None)
-    confidence = min(1.0, sure[language] / spoken[language]) if language and spoken[language] else 0.0
-    return Transcript(language, confidence, tuple(said for part in parts for said in part.utterances))
-
-
-def joined(events: Iterable[Event]) -> tuple[Event, ...]:
-    """Events in order of their start; those of one kind and label that lie less than a second apart are one.
-
-    Which silences are too short to tell is known only then: pieces end within them.
-    """
-    found: list[Event] = []
-    latest: dict[tuple[str, str], int] = {}
-    for event in sorted(events, key=lambda one: (one.start, one.kind, one.label)):
-        place = latest.get((event.kind, event.label))
-        if place is not None and event.start - found[place].end < _TOUCHING:
-            found[place] = _one(found[place], event)
-        else:
-            latest[event.kind, event.label] = len(found)
-            found.append(event)
-    return tuple(event for event in found if event.label != SILENCE or event.end - event.start >= SHORTEST_SILENCE)
-
-
-def _one(left: Event, right: Event) -> Event:
-    """Two events as one, as sure as they are on average over time."""
-    lengths = left.end - left.start, right.end - right.start
-    confidence = left.confidence
-    if sum(lengths) > 0:
-        confidence = (left.confidence * lengths[0] + right.confidence * lengths[1]) / sum(lengths)
-    return replace(left, end=max(left.end, right.end), confidence=min(1.0, confidence))
+    transcripts: dict[str, Transcript] = {}
+    events: dict[str, tuple[Event, ...]] = {}
+    for name in dict.fromkeys(name for page in pages for name in page.events if name not in failed):
+        said = [[page.transcripts[name] for page in track if name in page.transcripts] for track in tracks.values()]
+        if any(said):
+            transcripts[name] = side_by_side([in_a_row(parts) for parts in said])
+        found = [[one for page in track for one in page.events[name]] for track in tracks.values()]
+        events[name] = mixed(found, transcripts.get(name))
+    return HeardAll(transcripts, events, failed, seconds)

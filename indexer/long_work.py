@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from config.errors import StageFailed, UnsupportedFormat
 from indexer.frame_lane import FrameLane
-from indexer.hearing import HeardAll, hear
+from indexer.heard import HeardAll
+from indexer.hearing import hear
 from indexer.media.container import Source, VideoLimits
 from indexer.media.files import FileIdentity
 from indexer.media.limits import Limits

@@ -180,7 +180,7 @@ class Event:
     """Something with a span of its own, which no shot bounds."""
 
     kind: str
-    """"action", "sound" or "track" (one thing that was followed)."""
+    """"action", "sound", "track" (one thing that was followed) or "speech" (that was not understood)."""
     label: str
     """Lower case: "playing guitar", "speech", "dog"."""
     start: float

@@ -15,7 +15,7 @@ STAGES: dict[str, int] = {
     Stage.DESCRIBE: 1,
     Stage.PIXELS: 1,
     Stage.CONCEPTS: 1,
-    Stage.SOUND: 1,
+    Stage.SOUND: 2,
 }
 
 TASK_REVISIONS: dict[str, int] = {
@@ -25,8 +25,8 @@ TASK_REVISIONS: dict[str, int] = {
     "detection": 1,
     "segmentation": 2,
     "action": 1,
-    "speech": 1,
-    "sounds": 1,
+    "speech": 2,
+    "sounds": 2,
 }
 """What a model can be used for. Its stage is called "task:model"; the revision is that of our code around the model."""
 

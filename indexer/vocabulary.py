@@ -1,6 +1,6 @@
-"""The words for what pixels tell without a network, and what people type for them. Plain data, no imports.
+"""Words that the analysis writes and the search reads, so that both mean the same by them. Plain data, no imports.
 
-`indexer.models.pixels` writes the tags, the search engine reads the words: so both mean the same by them.
+Most are for what pixels tell without a network (`indexer.models.pixels`), and what people type for it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ FORM_SOURCE = "form"
 
 KEYWORD_SOURCE = "keyword"
 """Source of the tags that a file's own keywords make."""
+
+SPEECH_KIND = "speech"
+NOT_UNDERSTOOD = "not understood"
+"""Kind and label of an event: somebody speaks, and the speech model does not know the language or hears no words."""
 
 PIXEL_WORDS: Mapping[str, str] = {
     **{colour: colour for colour in COLOURS},

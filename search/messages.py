@@ -113,7 +113,7 @@ class EventMessage(SpanMessage):
     """Something that happens, can be heard, or was followed through the pictures."""
 
     kind: str
-    """"action", "sound" or "track"."""
+    """"action", "sound", "track" or "speech" (that was not understood)."""
     label: str
     confidence: float
     path: list[PlaceMessage]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 
 from indexer.records import AUTHORED, Event, Kind, MediaInfo, Transcript, Utterance
-from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, KEYWORD_SOURCE, LIGHT_SOURCE
+from indexer.vocabulary import COLOUR_SOURCE, FORM_SOURCE, KEYWORD_SOURCE, LIGHT_SOURCE, SPEECH_KIND
 from search.catalog import PhotoRow
 from search.clock import clock, length, span
 from search.terms import tokens
@@ -86,7 +86,8 @@ def _happens(events: Iterable[Event]) -> str:
 
 def _spoken(row: PhotoRow) -> str:
     if row.transcript is None or not row.transcript.utterances:
-        return ""
+        unknown = any(event.kind == SPEECH_KIND for event in row.events)
+        return "Somebody speaks in a language that the speech model does not know, or unclearly." if unknown else ""
     best = _telling(row.transcript)
     text = " ".join(best.text.split())
     if len(text) > LONGEST_QUOTE:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -17,13 +18,12 @@ from numpy.typing import NDArray
 from config.errors import DamagedFile, UnsupportedFormat
 from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
 from indexer.media.decoding import Losses, audio_frames, packets_of, prepare, seek_before
+from indexer.media.downmix import RATE, Downmix
 from indexer.media.files import FileIdentity
 from indexer.media.metadata.facts import Facts
 from indexer.media.metadata.quicktime import container_facts
 from indexer.media.tracks import AudioTrack, audio_tracks, has_picture
 
-RATE = 16_000
-"""Samples a second: what speech recognisers take."""
 PIECE = 30.0
 """Seconds of a piece, unless told otherwise: 1.9 MB."""
 
@@ -144,7 +144,7 @@ def _resampled(
     container: InputContainer, stream: AudioStream, losses: Losses, offset: float, end: float | None
 ) -> Iterator[Sound]:
     """Decoded sound at our rate. Times count the samples; only where the file's own differ much are they taken anew."""
-    resampler = _resampler()
+    mixer = _Mixer(stream.channels)
     origin, given, taken = 0.0, 0, 0.0
     begun = False
     for frame in audio_frames(container, stream, losses):
@@ -154,28 +154,38 @@ def _resampled(
         time = frame.time - offset if frame.time is not None else expected
         if not begun or time - expected > _JUMP:
             if begun:
-                rest = _joined(resampler.resample(None))
-                yield Sound(origin + given / RATE, rest)
-                resampler = _resampler()
+                yield Sound(origin + given / RATE, mixer.rest())
+                mixer = _Mixer(stream.channels)
             origin, given, taken, begun = time, 0, 0.0, True
         if end is not None and time >= end:
             break
-        samples = _joined(resampler.resample(frame))
+        samples = mixer.add(frame)
         taken += frame.samples / frame.sample_rate
         yield Sound(origin + given / RATE, samples)
         given += len(samples)
     if begun:
-        yield Sound(origin + given / RATE, _joined(resampler.resample(None)))
+        yield Sound(origin + given / RATE, mixer.rest())
 
 
-def _resampler() -> AudioResampler:
-    # Of 16 bits: only then does FFmpeg mix channels so that their sum cannot exceed what there is room for.
-    return AudioResampler("s16", "mono", RATE)
+class _Mixer:
+    """Decoded frames to mono at our rate. FFmpeg makes two channels of more, all of them kept; we make one of two."""
 
+    def __init__(self, channels: int) -> None:
+        self._downmix = None if channels == 1 else Downmix()
+        # Of 16 bits: only then does FFmpeg mix channels so that their sum cannot exceed what there is room for.
+        self._resampler = AudioResampler("s16p", "mono" if channels == 1 else "stereo", RATE)
 
-def _joined(frames: list[AudioFrame]) -> NDArray[np.float32]:
-    parts = [frame.to_ndarray().reshape(-1) for frame in frames]
-    return np.concatenate(parts).astype(np.float32) / np.float32(32768) if parts else np.zeros(0, np.float32)
+    def add(self, frame: AudioFrame | None) -> NDArray[np.float32]:
+        """What can be said so far (N,); None: all of the frames have come."""
+        parts: list[NDArray[Any]] = [np.zeros((1 if self._downmix is None else 2, 0), np.int16)]
+        parts += [part.to_ndarray() for part in self._resampler.resample(frame)]
+        samples = np.concatenate(parts, axis=1).astype(np.float32) / np.float32(32768)
+        return samples[0] if self._downmix is None else self._downmix.add(samples)
+
+    def rest(self) -> NDArray[np.float32]:
+        """What was held back, at the end."""
+        samples = self.add(None)
+        return samples if self._downmix is None else np.concatenate([samples, self._downmix.rest()])
 
 
 def _described(source: Source) -> AudioInfo:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import av
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from config.errors import UnsupportedFormat
+from indexer.media.container import Source
 
 _HIDDEN = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
 
@@ -63,6 +65,12 @@ def audio_tracks(container: InputContainer) -> tuple[AudioTrack, ...]:
         for stream in sorted(streams, key=lambda stream: not stream.disposition & Disposition.default)
         if stream.rate and stream.channels
     )
+
+
+def tracks_of(source: Source) -> tuple[tuple[AudioTrack, ...], float]:
+    """The `audio_tracks` of a file, and how long it says that it lasts (seconds; 0: it does not say)."""
+    with source.container() as container:
+        return audio_tracks(container), (container.duration or 0) / av.time_base
 
 
 def _is_default(stream: VideoStream) -> bool:

@@ -81,10 +81,11 @@ class OpenAiWhisper:
         self.runtime = f"openai-whisper {whisper.__version__}"
         self.device = device.upper()
         self._model = load_weights(folder).to(device)
+        self.multilingual = bool(self._model.is_multilingual)
 
     def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         """As a `Recogniser`. The language is that of the first stretch."""
-        language: str | None = None
+        language, probability = self._language(sound[stretches[0].start : stretches[0].end])
         utterances: list[Utterance] = []
         for stretch in stretches:
             found = self._model.transcribe(
@@ -96,7 +97,6 @@ class OpenAiWhisper:
                 condition_on_previous_text=False,
                 fp16=False,
             )
-            language = str(found["language"])
             offset = stretch.start / RATE
             for segment in found["segments"]:
                 words = [
@@ -106,8 +106,19 @@ class OpenAiWhisper:
                 measures = segment["no_speech_prob"], segment["avg_logprob"], segment["compression_ratio"]
                 if words and is_speech(*measures):
                     utterances.append(utterance_of(words))
-        # It names the language it heard, not how sure it is.
-        return Transcript(language or "en", 1.0, tuple(utterances))
+        return Transcript(language, probability, tuple(utterances))
+
+    def _language(self, sound: NDArray[np.float32]) -> tuple[str, float]:
+        """Which language is spoken, and how probable that is."""
+        if not self.multilingual:
+            return "en", 1.0
+        import whisper  # noqa: PLC0415
+
+        padded = whisper.pad_or_trim(np.ascontiguousarray(sound))
+        spectrum = whisper.log_mel_spectrogram(padded, n_mels=self._model.dims.n_mels).to(self._model.device)
+        _, probabilities = self._model.detect_language(spectrum)
+        language = max(probabilities, key=probabilities.__getitem__)
+        return str(language), float(probabilities[language])
 
 
 def load_weights(folder: Path) -> Any:

@@ -2,7 +2,8 @@
 
 Where nobody speaks Whisper makes words up, so a voice activity detector looks first (`indexer.models.voice`). The
 stretches are cut out of the sound here, each with its place: joined together, as is usual, the times would be stretched
-over what was left out.
+over what was left out. What it makes up where a language is spoken that it does not know is not believed
+(`indexer.models.belief`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.errors import ModelError
+from indexer.models.belief import SURE_LANGUAGE, Claim, again, confirmed, wordless
 from indexer.models.listing import ModelEntry, stage_revision
 from indexer.models.resources import Resources
 from indexer.models.store import Store
 from indexer.models.voice import LONGEST, RATE
 from indexer.models.weights import WHISPER_TINY_EN
-from indexer.records import RuntimeReport, Transcript, Utterance, Word
+from indexer.records import Event, RuntimeReport, Transcript, Utterance, Word
 from indexer.stage import Heard, Stretch
+from indexer.vocabulary import NOT_UNDERSTOOD, SPEECH_KIND
 
 OPENAI = "openai-whisper"
 """The other engine's name."""
@@ -51,6 +54,8 @@ class Recogniser(Protocol):
     precision: str
     batch_size: int
     """Stretches that are decoded together."""
+    multilingual: bool
+    """Whether it knows many languages, and says in which one it heard somebody speak."""
 
     def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         """What is said in each stretch of a sound; there is at least one. Times are of the whole sound.
@@ -81,12 +86,39 @@ class SpeechStage:
         )
 
     def listen(self, sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Heard:
-        """A transcript, without utterances where nobody speaks."""
+        """A transcript, without utterances where nobody speaks; and events where somebody does, but was not understood.
+
+        Nothing is a sentence but what can be believed.
+        """
         if not speech:
             return Heard(transcript=NOTHING)
         found = self._recogniser.hear(sound, joined(speech, len(sound)))
-        said = tuple(part for one in _in_place(found.utterances, speech) for part in _sentences(one))
-        return Heard(transcript=replace(found, utterances=said) if said else NOTHING)
+        claims = [
+            Claim(sentence, one.confidence)
+            for one in _in_place(found.utterances, speech)
+            for sentence in _sentences(one)
+        ]
+        if not self._recogniser.multilingual or found.language_confidence < SURE_LANGUAGE:
+            claims = self._believed(sound, claims)
+        said = tuple(claim.sentence for claim in claims)
+        return Heard(
+            transcript=replace(found, utterances=said) if said else NOTHING,
+            events=tuple(
+                Event(SPEECH_KIND, NOT_UNDERSTOOD, one.start / RATE, one.end / RATE, 1.0)
+                for one in wordless(speech, said)
+            ),
+        )
+
+    def _believed(self, sound: NDArray[np.float32], claims: Sequence[Claim]) -> list[Claim]:
+        doubtful = [claim for claim in claims if claim.doubtful]
+        if not doubtful:
+            return list(claims)
+        replayed, places = again(sound, doubtful)
+        heard = self._recogniser.hear(replayed, places)
+        refuted = {
+            id(claim) for claim, place in zip(doubtful, places, strict=True) if not confirmed(claim, place, heard)
+        }
+        return [claim for claim in claims if id(claim) not in refuted]
 
 
 def load(stage_name: str, entry: ModelEntry, resources: Resources) -> SpeechStage:
@@ -237,6 +269,7 @@ class FasterWhisper:
                 f"{self.runtime} cannot load the model in {folder}: {error}",
                 f"Pull the model {folder.name} again, or choose another.",
             ) from error
+        self.multilingual = bool(model.model.is_multilingual)
         self._pipeline = faster_whisper.BatchedInferencePipeline(model)
 
     def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from config.errors import ModelError, StageBroken, StageFailed
 from indexer import hearing
-from indexer.hearing import HeardAll, hear
+from indexer.heard import HeardAll
+from indexer.hearing import hear
 from indexer.media.container import VideoLimits
 from indexer.media.sound import open_audio
 from indexer.media.video import open_video

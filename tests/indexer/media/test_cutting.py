@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from config.errors import DamagedFile, ReverieError
 from indexer.media.cutting import cut
+from indexer.media.downmix import RATE
 from indexer.media.frames import sample
-from indexer.media.sound import RATE, read_sound
+from indexer.media.sound import read_sound
 from indexer.media.video import VideoLimits, open_video
 from tests.indexer.media.clips import CORNERS, corners_of, counting, four_corners, number_of, with_matrix, write_clip
 

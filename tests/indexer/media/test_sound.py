@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from config.errors import DamagedFile, EmptyFile, UnsupportedFormat
-from indexer.media.sound import RATE, Sound, open_audio, read_sound
+from indexer.media.downmix import RATE
+from indexer.media.sound import Sound, open_audio, read_sound
 from indexer.media.video import VideoLimits, open_video
 from tests.indexer.media.clips import four_corners, write_clip
 

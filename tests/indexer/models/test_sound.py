@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from indexer.hearing import joined
+from indexer.heard import joined
 from indexer.models.loading import load_stage
 from indexer.models.voice import LONGEST, WINDOW, pause_after, speech_in, voice_in
 from indexer.records import Event, Stage

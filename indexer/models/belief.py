@@ -1,0 +1,100 @@
+"""Whether what a speech model wrote down was said: a model of English writes English down whatever it hears.
+
+In a language that it does not know Whisper is less sure of its words, and what it makes up is as much chance as sound:
+played a little quicker, the same sound becomes other words. What was said stays the same. The limits were chosen on one
+half of a corpus and tried on the other: `benchmarks/speech_belief.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.models.voice import RATE
+from indexer.records import Transcript, Utterance
+from indexer.stage import Stretch
+
+SURE_LANGUAGE = 0.5
+"""How probable the language must be that a model of many has identified."""
+QUICKER = 1.1
+"""How much quicker a sentence is played the second time; its pitch rises by as much."""
+
+_SURE, _SURE_AROUND = 0.8, 0.75
+"""Confidence of a sentence, and of all that was heard together with it, above which once is enough: invented sentences
+were as sure as 0.99, but then their surroundings were not."""
+_LEAST, _ALIKE = 0.45, 0.5
+"""Mean confidence of both times and of the surroundings, and how alike the two texts are: the least of both."""
+_WELL, _SOMEWHAT_ALIKE = 0.6, 0.2
+"""Or these: "one two three" and "1, 2, 3" have few words in common."""
+_MARGIN = 0.25
+"""Seconds of sound to either side of a sentence."""
+_APART = RATE // 2
+"""Samples of silence between two sentences that are heard again."""
+_SHORTEST, _SHORTEST_BESIDE = 0.5, 1.0
+"""Seconds of speech without words that are worth telling; and beside other words: "um" is no language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence that a model heard."""
+
+    sentence: Utterance
+    around: float
+    """The confidence of all that it heard together with the sentence."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether to listen again before it is believed."""
+        return self.sentence.confidence < _SURE or self.around < _SURE_AROUND
+
+
+def again(sound: NDArray[np.float32], claims: Sequence[Claim]) -> tuple[NDArray[np.float32], list[Stretch]]:
+    """The sentences one after the other, each a little quicker, as a sound of its own; and where each is in it."""
+    parts: list[NDArray[np.float32]] = []
+    places: list[Stretch] = []
+    length = 0
+    for claim in claims:
+        start = max(0, round((claim.sentence.start - _MARGIN) * RATE))
+        part = sound[start : round((claim.sentence.end + _MARGIN) * RATE)]
+        times = np.arange(0, len(part), QUICKER)
+        quick = np.interp(times, np.arange(len(part)), part).astype(np.float32)
+        places.append(Stretch(length, length + len(quick)))
+        parts += [quick, np.zeros(_APART, np.float32)]
+        length += len(quick) + _APART
+    return np.concatenate(parts), places
+
+
+def confirmed(claim: Claim, place: Stretch, heard: Transcript) -> bool:
+    """Whether a sentence was heard the second time as well; `place`: where it is in the sound of `again`."""
+    second = [one for one in heard.utterances if place.start <= one.start * RATE < place.end]
+    if not second:
+        return False
+    surely = min(one.confidence for one in second)
+    mean = float(np.cbrt(claim.sentence.confidence * claim.around * surely))
+    alike = likeness(claim.sentence.text, " ".join(one.text for one in second))
+    return (mean >= _LEAST and alike >= _ALIKE) or (mean >= _WELL and alike >= _SOMEWHAT_ALIKE)
+
+
+def likeness(text: str, other: str) -> float:
+    """How many of the words of two texts are the same, in the same order, 0 to 1."""
+    first, second = (re.findall(r"\w+", one.lower()) for one in (text, other))
+    return difflib.SequenceMatcher(None, first, second, autojunk=False).ratio()
+
+
+def wordless(speech: Sequence[Stretch], said: Sequence[Utterance]) -> Iterator[Stretch]:
+    """Where somebody speaks and nothing was understood. Both in order, in one sound."""
+    shortest = (_SHORTEST_BESIDE if said else _SHORTEST) * RATE
+    for stretch in speech:
+        start, gaps = stretch.start, list[Stretch]()
+        for one in said:
+            first, last = round(one.start * RATE), round(one.end * RATE)
+            if last > start and first < stretch.end:
+                gaps.append(Stretch(start, first))
+                start = max(start, last)
+        gaps.append(Stretch(start, stretch.end))
+        yield from (gap for gap in gaps if gap.end - gap.start >= shortest)
