@@ -79,6 +79,7 @@ class Source:
                 options={
                     "format_whitelist": ",".join(CONTAINERS.split()),
                     "protocol_whitelist": "none",
+                    "export_xmp": "1",  # of MP4, into its metadata
                     # One more than is allowed: FFmpeg leaves out what is beyond and says nothing.
                     "max_streams": str(self.limits.max_streams + 1),
                 },

@@ -28,7 +28,7 @@ _SURE, _SURE_AROUND = 0.8, 0.75
 """Confidence of a sentence, and of all that was heard together with it, above which once is enough: invented sentences
 were as sure as 0.99, but then their surroundings were not."""
 _LEAST, _ALIKE = 0.45, 0.5
-"""The least mean confidence (of the first time, the others and the surroundings) and the least likeness of the texts."""
+"""The least mean confidence (of the first time, the others and the surroundings), and how alike the texts must be."""
 _WELL, _SOMEWHAT_ALIKE = 0.6, 0.2
 """Or these: "one two three" and "1, 2, 3" have few words in common."""
 _MARGIN = 0.25

@@ -21,6 +21,7 @@ from indexer.media.metadata.facts import (
 )
 from indexer.media.metadata.info import said_by
 from indexer.media.metadata.iptc import iptc_facts
+from indexer.media.metadata.local_time import in_local_time
 from indexer.media.metadata.moments import Meaning, Moment
 from indexer.media.metadata.photo_blocks import blocks_of
 from indexer.media.metadata.sidecars import NOTHING_BESIDE, Beside
@@ -42,7 +43,11 @@ def describe_photo(data: bytes, shape: Shape, beside: Beside = NOTHING_BESIDE) -
     sources = [beside.stronger, *_embedded(data, shape.format), beside.weaker]
     camera = next((source.camera for source in sources if source.camera), None)
     facts = merge(*(without_camera_words(source, camera) for source in sources))
-    facts = replace(facts, orientation=beside.stronger.orientation)  # the decoder knows what the file itself says
+    facts = replace(
+        facts,
+        moments=in_local_time(facts.moments, facts.place, 0.0),
+        orientation=beside.stronger.orientation,  # the decoder knows what the file itself says
+    )
     return MediaInfo(kind=Kind.PHOTO, format=shape.format, width=shape.width, height=shape.height, **said_by(facts))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from indexer.media.container import Source
 from indexer.media.metadata.facts import Facts, merge, without_camera_words
 from indexer.media.metadata.info import said_by
+from indexer.media.metadata.local_time import in_local_time
 from indexer.media.metadata.sidecars import NOTHING_BESIDE, Beside
 from indexer.media.sound import Audio
 from indexer.media.tracks import AudioTrack
@@ -33,7 +35,7 @@ _HEAD: Final = 64
 def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     """What is known of an open video. Fact by fact, what the sidecars say goes before what the container says.
 
-    The time is that of the place where Apple's metadata state it; else it is UTC, and the offset 0 says so.
+    Times are local: see `in_local_time`.
 
     Raises MediaError when the file can no longer be read.
     """
@@ -91,6 +93,7 @@ def _info(
     bit_rate: int | None = None,
     hdr: bool | None = None,
 ) -> MediaInfo:
+    facts = replace(facts, moments=in_local_time(facts.moments, facts.place, duration))
     return MediaInfo(
         kind=kind,
         format=format,

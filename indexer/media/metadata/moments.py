@@ -40,7 +40,7 @@ class Moment:
     zone_source: str | None = None
     """What gave the offset, for people, where that is not `source` itself."""
     in_utc: bool = False
-    """The source counts in UTC: what the clocks of the place showed is not known."""
+    """The source counts in UTC: what the clocks of the place showed is for `in_local_time` to find out."""
 
     @property
     def known(self) -> str:

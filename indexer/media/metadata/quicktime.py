@@ -3,42 +3,61 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from indexer.media.metadata.exif import camera_name
-from indexer.media.metadata.facts import Facts, Place, clean_text, parse_moment, place_or_none
+from indexer.media.metadata.facts import Facts, Place, clean_words, merge, place_or_none
 from indexer.media.metadata.live import live_id_of_metadata
 from indexer.media.metadata.moments import Moment
+from indexer.media.metadata.recording_dates import recording_moments
+from indexer.media.metadata.recording_words import (
+    recording_description,
+    recording_keywords,
+    recording_notes,
+    recording_title,
+)
+from indexer.media.metadata.xmp import xmp_facts
 
-_LOCAL_TIMES: Final = ("com.apple.quicktime.creationdate",)
-_UTC_TIMES: Final = ("creation_time",)
 _PLACES: Final = ("com.apple.quicktime.location.iso6709", "location", "location-eng")
 _MAKES: Final = ("com.apple.quicktime.make", "com.android.manufacturer", "make")
 _MODELS: Final = ("com.apple.quicktime.model", "com.android.model", "model")
-_TITLES: Final = ("com.apple.quicktime.title", "title")
-_DESCRIPTIONS: Final = ("com.apple.quicktime.description", "description", "comment")
-
-_EARLIEST: Final = "1971"
-"""QuickTime's clock begins in 1904 and Unix's in 1970: cameras without a set clock write either."""
+_XMP: Final = "xmp"
 
 _ISO_6709: Final = re.compile(r"([+-]\d{2,6}(?:\.\d+)?)([+-]\d{3,7}(?:\.\d+)?)([+-]\d+(?:\.\d+)?)?(?:CRS[^/]*)?/?")
 
 
 def container_facts(metadata: Mapping[str, str]) -> Facts:
-    """What a container's metadata (FFmpeg's names) say. Times of QuickTime are UTC; Apple's also state the zone."""
+    """What a container's metadata (FFmpeg's names) say. Universal time is marked as such: see `in_local_time`."""
     said = {name.casefold(): text for name, text in metadata.items()}
     place, altitude = _place(_first(said, _PLACES))
-    return Facts(
-        moments=tuple(_moments(said)),
+    facts = Facts(
+        moments=tuple(recording_moments(said)),
         place=place,
         altitude=altitude,
         camera=camera_name(_first(said, _MAKES), _first(said, _MODELS)),
-        title=clean_text(_first(said, _TITLES)),
-        description=clean_text(_first(said, _DESCRIPTIONS)),
+        title=recording_title(said),
+        description=recording_description(said),
+        keywords=clean_words(recording_keywords(said)),
+        notes=tuple(recording_notes(said)),
         live_id=live_id_of_metadata(said),
     )
+    if _knows_no_zone(said):
+        facts = replace(facts, moments=tuple(map(_as_local, facts.moments)))
+    return merge(facts, xmp_facts(said[_XMP].encode())) if _XMP in said else facts
+
+
+def _knows_no_zone(said: Mapping[str, str]) -> bool:
+    """Whether the camera is one that writes its wall clock where universal time belongs: GoPro's and Nikon's do.
+
+    See https://github.com/gopro/labs/pull/5 and https://github.com/Piwigo/piwigo-videojs/issues/98.
+    """
+    return said.get("major_brand") == "niko" or said.get("handler_name", "").strip("\x0b\t ").startswith("GoPro")
+
+
+def _as_local(moment: Moment) -> Moment:
+    return replace(moment, utc_offset_minutes=None, in_utc=False) if moment.in_utc else moment
 
 
 def parse_iso6709(text: str) -> tuple[float, float, float | None] | None:
@@ -69,19 +88,6 @@ def _place(text: str) -> tuple[Place | None, float | None]:
         return None, None
     place = place_or_none(found[0], found[1])
     return place, found[2] if place else None
-
-
-def _moments(said: Mapping[str, str]) -> Iterator[Moment]:
-    local = _believable(parse_moment(_first(said, _LOCAL_TIMES), source="QuickTime creationdate"))
-    if local is not None:
-        yield local
-    moment = _believable(parse_moment(_first(said, _UTC_TIMES), source="creation_time"))
-    if moment is not None:
-        yield replace(moment, utc_offset_minutes=moment.utc_offset_minutes or 0)
-
-
-def _believable(moment: Moment | None) -> Moment | None:
-    return moment if moment is not None and moment.local >= _EARLIEST else None
 
 
 def _first(said: Mapping[str, str], names: tuple[str, ...]) -> str:
