@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from daemon.terminal_images import Protocol, detect_protocol, draw
 from daemon.timeline import inside_facts, length_facts, moments_line, render_timeline
 from search.messages import DetectionMessage, PhotoMessage, SearchMessage, ServiceMessage, StatusMessage, TagMessage
 from search.model_messages import ChangeMessage, DeviceMessage, StageMessage
+
+KNOWN = {"year": 4, "month": 7, "day": 10, "minute": 16}
+"""How many characters of "YYYY-MM-DDTHH:MM:SS" are known, by precision."""
 
 SHOWN_TAGS = 12
 SHOWN_DETECTIONS = 12
@@ -225,8 +228,9 @@ def _info_facts(info: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     elif info.get("format"):
         yield "format", f"{info['format']}"
     yield from length_facts(info)
+    if info.get("taken_at"):
+        yield "taken", _taken(info)
     for name, unit in (
-        ("taken_at", ""),
         ("camera", ""),
         ("lens", ""),
         ("exposure_seconds", " s"),
@@ -245,6 +249,21 @@ def _info_facts(info: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         values = info.get(name)
         if isinstance(values, list | tuple) and values:
             yield name, ", ".join(str(value) for value in values)
+    for note in cast(Sequence[Mapping[str, str]], info.get("notes") or ()):
+        yield note["label"], note["text"]
+
+
+def _taken(info: Mapping[str, object]) -> str:
+    """The date as far as it is known, its zone, and what told them."""
+    date, minutes = str(info["taken_at"]), info.get("utc_offset_minutes")
+    known = date[: KNOWN.get(str(info.get("taken_precision")), len(date))].replace("T", " ")
+    zone = ""
+    if isinstance(minutes, int):
+        hours, rest = divmod(abs(minutes), 60)
+        zone = f" {'-' if minutes < 0 else '+'}{hours:02}:{rest:02}"
+    sources = [str(info["taken_source"])] if info.get("taken_source") else []
+    sources += [f"zone from {info['zone_source']}"] if info.get("zone_source") else []
+    return f"{known}{zone} ({', '.join(sources)})" if sources else f"{known}{zone}"
 
 
 def _picture(out: TextIO, protocol: Protocol | None, path: str) -> None:

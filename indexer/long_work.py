@@ -17,6 +17,7 @@ from indexer.media.container import Source, VideoLimits
 from indexer.media.files import FileIdentity
 from indexer.media.limits import Limits
 from indexer.media.metadata.describe_recording import describe_audio, describe_video
+from indexer.media.metadata.embedded_text import embedded_subtitles, merged
 from indexer.media.metadata.info import keyword_tags
 from indexer.media.metadata.sidecars import facts_beside
 from indexer.media.sound import Audio, open_audio
@@ -25,7 +26,7 @@ from indexer.notes import Notes
 from indexer.passes import Aside, BrokenOff, Progress
 from indexer.photo_work import Task, revision_of
 from indexer.pictures import Pictures
-from indexer.records import Analysis, Failure, Kind, MediaInfo, Segment, Stage, Tag
+from indexer.records import Analysis, Failure, Kind, MediaInfo, Segment, Stage, Tag, Transcript
 from indexer.seeing import Sampling, Seer
 from indexer.seen import Seen, added, most_sure
 from indexer.stage import SoundStage
@@ -89,7 +90,19 @@ class LongWork:
             beside = facts_beside(task.path, task.sidecars, self._sidecar_limits)
             info = describe_video(media, beside) if isinstance(media, Video) else describe_audio(media, beside)
             progress.whole = info.duration or 0.0
-            return self._analysed(task, owed, media, info, progress)
+            analysis = self._analysed(task, owed, media, info, progress)
+            if Stage.METADATA not in analysis.stages:
+                return analysis
+            written = merged([*beside.subtitles, *embedded_subtitles(media.source)])
+            return (
+                analysis
+                if written is None
+                else replace(
+                    analysis,
+                    transcripts=analysis.transcripts
+                    | {Stage.METADATA: Transcript(written.language, 1.0, written.said)},
+                )
+            )
 
     def _analysed(self, task: Task, owed: Owed, media: Video | Audio, info: MediaInfo, progress: Progress) -> Analysis:
         asked = [name for name in task.stages if name not in owed.failed]

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Final
 
+from indexer.media.formats import is_photo
 from indexer.media.metadata import picasa, takeout
+from indexer.media.metadata.subtitle_names import is_subtitle, recordings_named
 
 XMP: Final = ".xmp"
 _SUFFIXES: Final = frozenset({XMP, takeout.SUFFIX})
@@ -16,7 +18,7 @@ _SUFFIXES: Final = frozenset({XMP, takeout.SUFFIX})
 def is_companion(path: str) -> bool:
     """Whether a file of this name may speak about others in its folder."""
     named = PurePath(path)
-    return named.suffix.lower() in _SUFFIXES or named.name.lower() in picasa.NAMES
+    return named.suffix.lower() in _SUFFIXES or named.name.lower() in picasa.NAMES or is_subtitle(path)
 
 
 class Companions:
@@ -32,13 +34,20 @@ class Companions:
         self._takeout = takeout.TakeoutNames(
             name for name in companions if PurePath(name).suffix.lower() == takeout.SUFFIX
         )
+        self._subtitles: defaultdict[str, list[str]] = defaultdict(list)
+        for name in sorted(filter(is_subtitle, companions)):
+            for recording in recordings_named(name):
+                self._subtitles[recording].append(name)
         self._picasa = sorted(name for name in companions if name.lower() in picasa.NAMES)
 
     def of(self, name: str) -> tuple[str, ...]:
         """The companions of a media file in the same folder, the most specific first: a.jpg.xmp, then Adobe's a.xmp."""
         stem = PurePath(name).stem
         found = [*self._named(name, name + XMP), *self._named(stem, stem + XMP)]
-        return tuple(dict.fromkeys([*found, *self._takeout.of(name), *self._picasa]))
+        found += [*self._takeout.of(name), *self._picasa]
+        if not is_photo(name):
+            found += [*self._subtitles.get(name.casefold(), ()), *self._subtitles.get(stem.casefold(), ())]
+        return tuple(dict.fromkeys(found))
 
     def _named(self, original: str, wanted: str) -> list[str]:
         """The sidecars of a name, that which is spelled like the media file first."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from indexer.media.container import Source
+from indexer.media.metadata.embedded_text import chapter_facts
 from indexer.media.metadata.facts import Facts, merge, without_camera_words
 from indexer.media.metadata.info import said_by
 from indexer.media.metadata.local_time import in_local_time
@@ -43,7 +44,7 @@ def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     timeline = video.timeline
     duration = min(said.duration, timeline.end) if timeline.truncated else said.duration
     return _info(
-        _said(beside, said.facts),
+        _said(beside, said.facts, video.source),
         kind=Kind.VIDEO,
         format=_format(video.source, said.container, sound_alone=False),
         width=said.width,
@@ -62,7 +63,7 @@ def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     """What is known of an open file of sound alone; as `describe_video`, without a picture."""
     said = audio.info
     return _info(
-        _said(beside, said.facts),
+        _said(beside, said.facts, audio.source),
         kind=Kind.AUDIO,
         format=_format(audio.source, said.container, sound_alone=True),
         width=None,
@@ -73,8 +74,8 @@ def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     )
 
 
-def _said(beside: Beside, inside: Facts) -> Facts:
-    sources = (beside.stronger, inside, beside.weaker)
+def _said(beside: Beside, inside: Facts, source: Source) -> Facts:
+    sources = (beside.stronger, inside, chapter_facts(source), beside.weaker)
     return merge(*(without_camera_words(source, inside.camera) for source in sources))
 
 

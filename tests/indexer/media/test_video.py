@@ -241,7 +241,7 @@ def test_time_place_and_camera_of_a_telephone(tmp_path: Path) -> None:
     )
     facts = info_of(path).facts
     assert choose(facts.moments) == Moment(
-        "2021-06-01T12:00:00", utc_offset_minutes=120, source="QuickTime creationdate"
+        "2021-06-01T12:00:00", utc_offset_minutes=120, source="QuickTime creation date"
     )
     assert facts.place == Place(48.8577, 2.295)
     assert facts.altitude == 35.1
