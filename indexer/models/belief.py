@@ -1,8 +1,8 @@
 """Whether what a speech model wrote down was said: a model of English writes English down whatever it hears.
 
 In a language that it does not know Whisper is less sure of its words, and what it makes up is as much chance as sound:
-played a little quicker, the same sound becomes other words. What was said stays the same. The limits were chosen on one
-half of a corpus and tried on the other: `benchmarks/speech_belief.py`.
+played a little quicker or slower, the same sound becomes other words. What was said stays the same. The limits were
+chosen on one half of a corpus and tried on the other; `benchmarks/speech_belief.py` measures what comes of them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from indexer.stage import Stretch
 
 SURE_LANGUAGE = 0.5
 """How probable the language must be that a model of many has identified."""
-QUICKER = 1.1
-"""How much quicker a sentence is played the second time; its pitch rises by as much."""
+SPEEDS = (1.1, 0.92)
+"""How fast a sentence is played again; its pitch changes with it."""
 
 _SURE, _SURE_AROUND = 0.8, 0.75
 """Confidence of a sentence, and of all that was heard together with it, above which once is enough: invented sentences
 were as sure as 0.99, but then their surroundings were not."""
 _LEAST, _ALIKE = 0.45, 0.5
-"""Mean confidence of both times and of the surroundings, and how alike the two texts are: the least of both."""
+"""The least mean confidence (first time, other times, surroundings), and how alike the texts must be at least."""
 _WELL, _SOMEWHAT_ALIKE = 0.6, 0.2
 """Or these: "one two three" and "1, 2, 3" have few words in common."""
 _MARGIN = 0.25
@@ -53,30 +53,32 @@ class Claim:
         return self.sentence.confidence < _SURE or self.around < _SURE_AROUND
 
 
-def again(sound: NDArray[np.float32], claims: Sequence[Claim]) -> tuple[NDArray[np.float32], list[Stretch]]:
-    """The sentences one after the other, each a little quicker, as a sound of its own; and where each is in it."""
+def again(sound: NDArray[np.float32], claims: Sequence[Claim]) -> tuple[NDArray[np.float32], list[tuple[Stretch, ...]]]:
+    """The sentences one after the other, each at the other speeds, as a sound; and the places in it of each."""
     parts: list[NDArray[np.float32]] = []
-    places: list[Stretch] = []
+    places: list[tuple[Stretch, ...]] = []
     length = 0
     for claim in claims:
         start = max(0, round((claim.sentence.start - _MARGIN) * RATE))
         part = sound[start : round((claim.sentence.end + _MARGIN) * RATE)]
-        times = np.arange(0, len(part), QUICKER)
-        quick = np.interp(times, np.arange(len(part)), part).astype(np.float32)
-        places.append(Stretch(length, length + len(quick)))
-        parts += [quick, np.zeros(_APART, np.float32)]
-        length += len(quick) + _APART
+        found: list[Stretch] = []
+        for speed in SPEEDS:
+            played = np.interp(np.arange(0, len(part), speed), np.arange(len(part)), part).astype(np.float32)
+            found.append(Stretch(length, length + len(played)))
+            parts += [played, np.zeros(_APART, np.float32)]
+            length += len(played) + _APART
+        places.append(tuple(found))
     return np.concatenate(parts), places
 
 
-def confirmed(claim: Claim, place: Stretch, heard: Transcript) -> bool:
-    """Whether a sentence was heard the second time as well; `place`: where it is in the sound of `again`."""
-    second = [one for one in heard.utterances if place.start <= one.start * RATE < place.end]
-    if not second:
-        return False
-    surely = min(one.confidence for one in second)
+def confirmed(claim: Claim, places: Sequence[Stretch], heard: Transcript) -> bool:
+    """Whether a sentence was heard again; `places`: where it is in the sound of `again`."""
+    surely = alike = 0.0
+    for place in places:
+        same = [one for one in heard.utterances if place.start <= (one.start + one.end) / 2 * RATE < place.end]
+        surely += min((one.confidence for one in same), default=0.0) / len(places)
+        alike += likeness(claim.sentence.text, " ".join(one.text for one in same)) / len(places)
     mean = float(np.cbrt(claim.sentence.confidence * claim.around * surely))
-    alike = likeness(claim.sentence.text, " ".join(one.text for one in second))
     return (mean >= _LEAST and alike >= _ALIKE) or (mean >= _WELL and alike >= _SOMEWHAT_ALIKE)
 
 

@@ -114,9 +114,9 @@ class SpeechStage:
         if not doubtful:
             return list(claims)
         replayed, places = again(sound, doubtful)
-        heard = self._recogniser.hear(replayed, places)
+        heard = self._recogniser.hear(replayed, [place for found in places for place in found])
         refuted = {
-            id(claim) for claim, place in zip(doubtful, places, strict=True) if not confirmed(claim, place, heard)
+            id(claim) for claim, found in zip(doubtful, places, strict=True) if not confirmed(claim, found, heard)
         }
         return [claim for claim in claims if id(claim) not in refuted]
 
