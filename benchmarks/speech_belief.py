@@ -39,11 +39,11 @@ OTHERS = {
     "sv": "God morgon, idag firar vi vår dotters födelsedag. Barnen leker på stranden.",
     "pl": "Dzień dobry, dzisiaj obchodzimy urodziny naszej córki. Dzieci bawią się na plaży.",
     "ru": "Доброе утро, сегодня мы празднуем день рождения дочери. Дети играют на пляже.",
-    "tr": "Günaydın, bugün kızımızın doğum gününü kutluyoruz. Çocuklar plajda oynuyor.",
+    "tr": "Günaydın, bugün kızımızın doğum gününü kutluyoruz. Çocuklar plajda oynuyor.",  # noqa: RUF001
     "hu": "Jó reggelt, ma a lányunk születésnapját ünnepeljük. A gyerekek a strandon játszanak.",
     "fi": "Hyvää huomenta, tänään juhlimme tyttäremme syntymäpäivää. Lapset leikkivät rannalla.",
     "hi": "सुप्रभात, आज हम अपनी बेटी का जन्मदिन मना रहे हैं। बच्चे समुद्र तट पर खेल रहे हैं।",
-    "cmn": "早上好，今天我们庆祝女儿的生日。孩子们在海滩上玩耍。",
+    "cmn": "早上好，今天我们庆祝女儿的生日。孩子们在海滩上玩耍。",  # noqa: RUF001
     "sw": "Habari za asubuhi, leo tunasherehekea siku ya kuzaliwa ya binti yetu. Watoto wanacheza ufukweni.",
 }
 ENGLISH = (
