@@ -18,7 +18,8 @@ import numpy as np
 
 from benchmarks import report
 from indexer.media.container import VideoLimits
-from indexer.media.sound import RATE, open_audio, read_sound
+from indexer.media.downmix import RATE
+from indexer.media.sound import open_audio, read_sound
 from indexer.models.loading import load_stage
 from indexer.models.resources import Resources
 from indexer.models.voice import speech_in, voice_in
