@@ -59,7 +59,8 @@ class Downmix:
     def _mixed(self, channels: NDArray[np.float32]) -> NDArray[np.float32]:
         """A block; it comes with `_REACH` samples more on either side."""
         left, right = channels[:, _REACH:-_REACH]
-        mean, difference = (left + right) / 2, (left - right) / 2
+        mean: NDArray[np.float32] = (left + right) / 2
+        difference = (left - right) / 2
         before, self._turned = self._turned, float(np.square(difference).sum() > _LOUD * np.square(mean).sum())
         if not before and not self._turned:
             return mean
