@@ -22,7 +22,6 @@ ENGLISH = "the children are playing on the beach"
 OTHERS = {
     "de": "Gestern haben wir im Wald Pilze gesucht und danach eine Suppe gekocht",
     "ru": "Вчера мы собирали в лесу грибы, а потом варили суп",  # noqa: RUF001
-    "it": "Ieri siamo andati nel bosco a cercare i funghi e poi abbiamo cucinato una zuppa",
 }
 
 
