@@ -2,7 +2,7 @@
 
 In a language that it does not know Whisper is less sure of its words, and what it makes up is as much chance as sound:
 played a little quicker or slower, the same sound becomes other words. What was said stays the same. The limits were
-chosen on one half of a corpus and tried on the other; `benchmarks/speech_belief.py` measures what comes of them.
+chosen by looking at synthetic and recorded clips, and no untouched set was kept: docs/decisions/speech.md.
 """
 
 from __future__ import annotations
