@@ -65,7 +65,8 @@ def choose(moments: Iterable[Moment]) -> Moment | None:
             break
     if chosen.utc_offset_minutes is None:
         for other in ranked:
-            told = other.utc_offset_minutes is not None and not other.in_utc
+            # A receiver may show an old time: it is no witness of the zone.
+            told = other.utc_offset_minutes is not None and other.meaning is not Meaning.LOCATED
             if told and other.local[:16] == chosen.local[:16]:
                 zone_source = other.zone_source or other.source
                 return replace(chosen, utc_offset_minutes=other.utc_offset_minutes, zone_source=zone_source)

@@ -179,7 +179,7 @@ def test_a_plan_names_the_commit_in_its_space(folder: Path, tmp_path: Path) -> N
     assert plan.space == space_of(listed.models["tiny"], store)
     assert plan.space.name == f"tiny@{COMMIT[:12]}/1"
     assert plan.space.dimension == 8
-    assert set(plan.stages) == {"describe", "pixels", "sound", "embedding:tiny", "labels:tiny"}
+    assert set(plan.stages) == {"metadata", "describe", "pixels", "sound", "embedding:tiny", "labels:tiny"}
     assert all(0 < revision < 2**31 for revision in plan.stages.values())
     assert plan == plan_for("mine", load_list([folder]), Store(tmp_path / "models"), [folder])
     stage = "embedding:tiny"
