@@ -139,6 +139,7 @@ def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths
                         indexing.intake.scan(path)
                     else:
                         told.append(indexing.intake.seek(path))
+                indexing.prepare()
                 for note in indexing.rereading():
                     sys.stderr.write(f"{note['title']}\n")
                 indexing.run(bar.show, interrupted)

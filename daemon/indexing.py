@@ -120,7 +120,7 @@ class Indexing:
         """
         if self._new_settings:
             self._employ_anew(self._new_settings.pop())
-        self._prepare()
+        self.prepare()
         self._remove_pictures()
         identifying = self._identifier.step()
         try:
@@ -156,7 +156,7 @@ class Indexing:
         self._scheduler.use(force.pool, look_ahead=_look_ahead(settings), pause=force.governor.pause)
         self._identifier.use(settings.processing.workers)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Before the first step: what the last process left half done, and what has changed since. It waits for a disk
         that can be written; questions do not."""
         if self._prepared:

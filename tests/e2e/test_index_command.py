@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -212,3 +214,18 @@ def test_what_is_forgotten_is_gone_with_its_pictures(reverie: Reverie, photos: P
     assert reverie.run("forget", photos / "coffee.png").returncode == 1
     reverie.run("index", photos)
     assert reverie.found("tag:mine") == ["coffee.png"]
+
+
+def test_an_update_that_reads_more_metadata_says_so_and_runs_no_network(reverie: Reverie, photos: Path) -> None:
+    reverie.run("index", photos)
+
+    def networks() -> list[tuple[int, float]]:
+        with closing(sqlite3.connect(reverie.library / "catalog.sqlite3")) as db:
+            return db.execute("SELECT media_id, updated_at FROM job WHERE stage = 'concepts' ORDER BY 1").fetchall()
+
+    before = networks()
+    with closing(sqlite3.connect(reverie.library / "catalog.sqlite3")) as db, db:
+        db.execute("UPDATE job SET revision = 0 WHERE stage = 'metadata'")
+    again = reverie.run("index", photos)
+    assert f"The metadata of {len(before)} files is being read again" in again.stderr
+    assert networks() == before
