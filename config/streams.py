@@ -18,7 +18,7 @@ class OutputFailed(ReverieError):
 
 
 class ReaderGone(OutputFailed):
-    """Whoever read the output (`head`, `less`) has seen enough."""
+    """The program that read the output (`head`, `less`) has seen enough."""
 
 
 class _Stream(io.TextIOWrapper):

@@ -91,7 +91,7 @@ def run(
 def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
     from daemon.intake import NoSuchPath, absolute  # noqa: PLC0415 - these commands alone need the indexing half
 
-    # Whoever indexes knows the library, and refuses what is neither there nor known.
+    # The process that indexes knows the library: it refuses what is neither there nor known.
     paths = absolute(args.paths or settings.folders, known=lambda _: 1)
     if not paths:
         raise NoSuchPath("There is nothing to index.", "Name folders: `reverie index ~/Pictures`.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from config.commands import SubParsers
 
 FEW = 10
-"""So many files are forgotten without a question."""
+"""Forgetting more files than this asks first."""
 
 DONE, NOTHING = 0, 1
 

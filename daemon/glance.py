@@ -10,7 +10,7 @@ _GLANCE = 4096
 """Bytes: enough for six packets of a transport stream and for every other mark. A source tree has thousands of such
 files, and more would push what matters out of the system's cache."""
 _MOST = 100_000
-"""Answers that are remembered; beyond it they are begun anew."""
+"""How many answers are remembered before all of them are dropped."""
 
 
 class Glance:
