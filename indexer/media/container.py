@@ -7,6 +7,7 @@ pictures and devices are not in the list of containers either.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from av.container import InputContainer
 
 from config.errors import DamagedFile, FileVanished, TooLarge, UnreadableFile, UnsupportedFormat
 from indexer.media.files import FileIdentity, explained, held_open
-from indexer.media.formats import name_unknown
+from indexer.media.formats import is_mpeg_stream, name_unknown
+from indexer.media.parts import WHOLE, Part, parts_of
 
 CONTAINERS: Final = """
     mov,mp4,m4a,3gp,3g2,mj2 matroska,webm avi mpegts mpeg asf flv live_flv ogg mxf dv gxf rm wtv nut ivf swf nsv
@@ -62,20 +64,36 @@ class Source:
         self.size = os.fstat(descriptor).st_size
         """Bytes."""
 
+    @functools.cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """At least one: where the times begin again a new one does. To know that, MPEG streams are read as a whole.
+
+        Raises as `container`.
+        """
+        if not is_mpeg_stream(self.read_at(0, _HEAD)):
+            return (WHOLE,)
+        with self.container() as container:
+            return parts_of(container, self)
+
+    def parts_between(self, start: float, end: float | None) -> Iterator[Part]:
+        """The parts that have some of a range of seconds from the beginning of the file."""
+        return (part for part in self.parts if part.reaches(start) and (end is None or part.begins < end))
+
     @contextmanager
-    def container(self) -> Iterator[InputContainer]:
-        """The file as FFmpeg sees it, for one pass.
+    def container(self, part: Part = WHOLE) -> Iterator[InputContainer]:
+        """The file, or a part of it, as FFmpeg sees it, for one pass.
 
         Raises:
             UnsupportedFormat: the content is no video or sound that we open, whatever the name says.
             DamagedFile: it begins as one but is truncated or corrupt.
-            TooLarge: more streams or a longer time than the limits allow.
+            TooLarge: more streams than the limits allow.
             UnreadableFile: the disk failed.
         """
-        with _translated(self.head(_HEAD)):
+        with _translated(self.read_at(0, _HEAD)):
             opened = av.open(
-                _Reader(self._descriptor, self._got_on),
+                _Reader(self._descriptor, self._got_on, part),
                 "r",
+                format=part.format,
                 options={
                     "format_whitelist": ",".join(CONTAINERS.split()),
                     "protocol_whitelist": "none",
@@ -88,8 +106,9 @@ class Source:
                 io_open=_open_no_other,
             )
         with opened:
-            self._check(opened)
-            with _translated(self.head(_HEAD)):
+            if len(opened.streams) > self.limits.max_streams:
+                raise too_many_streams(self.limits)
+            with _translated(self.read_at(0, _HEAD)):
                 yield opened
 
     def check_kept(self) -> None:
@@ -97,19 +116,12 @@ class Source:
         if os.fstat(self._descriptor).st_nlink == 0:
             raise FileVanished("The file was deleted while it was analysed.", "Nothing to do.")
 
-    def head(self, size: int) -> bytes:
-        """The first bytes of the file."""
+    def read_at(self, start: int, size: int) -> bytes:
+        """Bytes of the file; fewer at its end. Raises MediaError when the disk fails."""
         try:
-            return os.pread(self._descriptor, size, 0)
+            return os.pread(self._descriptor, size, start)
         except OSError as error:
             raise explained(error) from error
-
-    def _check(self, container: InputContainer) -> None:
-        if len(container.streams) > self.limits.max_streams:
-            raise too_many_streams(self.limits)
-        seconds = (container.duration or 0) / _MICROSECONDS
-        if seconds > self.limits.max_seconds:
-            raise too_long(seconds, self.limits)
 
 
 @contextmanager
@@ -130,9 +142,12 @@ def open_source(
         yield Source(descriptor, limits, got_on)
 
 
-def beginning(container: InputContainer) -> float:
-    """Seconds on the file's own clock at which it begins; all our times count from there, as players do."""
-    return (container.start_time or 0) / _MICROSECONDS
+def offset_of(container: InputContainer, part: Part = WHOLE) -> float:
+    """What the clock of the file, or of a part of it, is ahead of ours, in seconds.
+
+    Our times count from the beginning of the file, as those of players do.
+    """
+    return (container.start_time or 0) / _MICROSECONDS - part.begins
 
 
 def too_long(seconds: float, limits: VideoLimits) -> TooLarge:
@@ -152,16 +167,22 @@ def too_many_streams(limits: VideoLimits) -> TooLarge:
 
 
 class _Reader:
-    """A file by its descriptor, with a place of its own: several can read the same one."""
+    """A part of a file by its descriptor, with a place of its own: several can read the same one."""
 
-    def __init__(self, descriptor: int, got_on: Callable[[], None]) -> None:
+    def __init__(self, descriptor: int, got_on: Callable[[], None], part: Part) -> None:
         self._descriptor = descriptor
         self._got_on = got_on
+        self._part = part
         self._at = 0
         self._new = _READINGS * os.fstat(descriptor).st_size
 
     def read(self, size: int) -> bytes:
-        data = os.pread(self._descriptor, size, self._at)
+        if self._at < len(self._part.tables):
+            data = self._part.tables[self._at : self._at + size]
+        else:
+            start = self._part.start + self._at - len(self._part.tables)
+            size = size if self._part.end is None else max(0, min(size, self._part.end - start))
+            data = os.pread(self._descriptor, size, start)
         self._at += len(data)
         self._new -= len(data)
         if self._new > 0:  # who reads the same again and again does not get on
@@ -169,7 +190,7 @@ class _Reader:
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: os.fstat(self._descriptor).st_size}[whence]
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._length()}[whence]
         if base + offset < 0:
             raise ValueError("a place before the beginning")
         self._at = base + offset
@@ -177,6 +198,10 @@ class _Reader:
 
     def tell(self) -> int:
         return self._at
+
+    def _length(self) -> int:
+        end = os.fstat(self._descriptor).st_size if self._part.end is None else self._part.end
+        return len(self._part.tables) + max(0, end - self._part.start)
 
     def seekable(self) -> bool:
         return True

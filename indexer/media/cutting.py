@@ -25,7 +25,7 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from config.errors import ReverieError
-from indexer.media.container import Source, VideoLimits, beginning
+from indexer.media.container import Source, VideoLimits, offset_of
 from indexer.media.decoding import Losses, audio_frames, prepare, seek_before
 from indexer.media.frames import sample
 from indexer.media.tracks import audio_tracks
@@ -182,24 +182,25 @@ def _blocks(samples: Samples) -> Iterator[Samples]:
 
 def _placed(source: Source, span: Span) -> Iterator[tuple[int, Samples]]:
     """Pieces of sound (2, N) and where they belong, in samples from the beginning of the span."""
-    with source.container() as container:
-        tracks = audio_tracks(container)
-        if not tracks:
-            return
-        stream = next(stream for stream in container.streams.audio if stream.index == tracks[0].index)
-        prepare(container, stream, source.limits)
-        offset = beginning(container)
-        seek_before(container, stream, span[0] + offset)
-        run = _Run(0.0)
-        for frame in audio_frames(container, stream, Losses()):
-            time = run.ends if frame.time is None else frame.time - offset - span[0]
-            if time >= span[1] - span[0]:
-                break
-            if abs(time - run.ends) > _JUMP:
-                yield from run.rest()
-                run = _Run(time)
-            yield from run.take(frame)
-        yield from run.rest()
+    for part in source.parts_between(*span):
+        with source.container(part) as container:
+            tracks = audio_tracks(container)
+            if not tracks:
+                continue
+            stream = next(stream for stream in container.streams.audio if stream.index == tracks[0].index)
+            prepare(container, stream, source.limits)
+            offset = offset_of(container, part)
+            seek_before(container, stream, span[0] + offset)
+            run = _Run(max(0.0, part.begins - span[0]))
+            for frame in audio_frames(container, stream, Losses()):
+                time = run.ends if frame.time is None else frame.time - offset - span[0]
+                if time >= span[1] - span[0]:
+                    break
+                if abs(time - run.ends) > _JUMP:
+                    yield from run.rest()
+                    run = _Run(time)
+                yield from run.take(frame)
+            yield from run.rest()
 
 
 class _Run:

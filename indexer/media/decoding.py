@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,8 +108,9 @@ def seek_before(
     try:
         container.seek(int((seconds - margin) / stream.time_base), stream=stream)
     except av.FFmpegError:
-        # Streams without an index may refuse. Nothing has been read yet, so what follows is the beginning.
-        return
+        # Streams without an index may refuse, and some were searched to their end by then.
+        with contextlib.suppress(av.FFmpegError):
+            container.seek(0, unsupported_byte_offset=True)
 
 
 def packets_of(container: InputContainer, stream: StreamKind, losses: Losses) -> Iterator[Packet[StreamKind]]:

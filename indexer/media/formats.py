@@ -191,6 +191,11 @@ def _kind_by_content(head: bytes) -> Kind | None:
     return None
 
 
+def is_mpeg_stream(head: bytes) -> bool:
+    """Whether a file of these first bytes is a transport or a program stream: what can be joined end to end."""
+    return head.startswith(b"\x00\x00\x01\xba") or _is_transport_stream(head)
+
+
 def _is_transport_stream(head: bytes) -> bool:
     """Packets of 188 bytes that each begin with "G" (ISO/IEC 13818-1, 2.4.3), with a time before or a checksum after
     each in files of some recorders. A recorder may have begun in the middle of one."""

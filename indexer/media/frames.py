@@ -21,7 +21,7 @@ from av.video.reformatter import ColorPrimaries, Colorspace, Interpolation, Vide
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from indexer.media.container import beginning
+from indexer.media.container import offset_of
 from indexer.media.decoding import (
     SEEK_MARGIN,
     Losses,
@@ -33,6 +33,7 @@ from indexer.media.decoding import (
     video_frames,
 )
 from indexer.media.hdr import hdr_to_srgb, is_hdr
+from indexer.media.parts import Part
 from indexer.media.tracks import pick
 from indexer.media.video import Video, shown_size
 
@@ -96,24 +97,25 @@ def sample(
     stop = math.inf if end is None else end
     losses = losses if losses is not None else Losses()
     strategy = settled(video, strategy, start=start, end=end) if every else strategy
-    with video.source.container() as container:
-        stream = pick(container)
-        prepare(container, stream, video.source.limits, threads=threads)
-        # Where frames are counted, none may be left out.
-        strategy = strategy if has_clock(container) else Strategy.UNIFORM
-        keyframes = strategy is Strategy.KEYFRAMES
-        if keyframes:
-            stream.codec_context.skip_frame = "NONKEY"
-        elif strategy is Strategy.REFERENCES:
-            stream.codec_context.skip_frame = "NONREF"
-        reducer = _Reducer(stream.sample_aspect_ratio, video.orientation, short_side)
-        turn = math.ceil((start - _NEAR) / every) if every else 0
-        for time, frame in _timed(container, stream, losses, start=start, stop=stop, keyframes=keyframes):
-            if every:
-                if time < turn * every - _NEAR:
-                    continue
-                turn = math.floor((time + _NEAR) / every) + 1
-            yield Frame(time, reducer.reduce(frame))
+    turn = math.ceil((start - _NEAR) / every) if every else 0
+    for part in video.source.parts_between(start, end):
+        with video.source.container(part) as container:
+            stream = pick(container)
+            prepare(container, stream, video.source.limits, threads=threads)
+            # Where frames are counted, none may be left out.
+            strategy = strategy if has_clock(container) else Strategy.UNIFORM
+            keyframes = strategy is Strategy.KEYFRAMES
+            if keyframes:
+                stream.codec_context.skip_frame = "NONKEY"
+            elif strategy is Strategy.REFERENCES:
+                stream.codec_context.skip_frame = "NONREF"
+            reducer = _Reducer(stream.sample_aspect_ratio, video.orientation, short_side)
+            for time, frame in _timed(container, stream, part, losses, start=start, stop=stop, keyframes=keyframes):
+                if every:
+                    if time < turn * every - _NEAR:
+                        continue
+                    turn = math.floor((time + _NEAR) / every) + 1
+                yield Frame(time, reducer.reduce(frame))
 
 
 def frames_at(
@@ -139,22 +141,30 @@ def settled(video: Video, strategy: Strategy, *, start: float = 0.0, end: float 
 
 
 def _timed(
-    container: InputContainer, stream: VideoStream, losses: Losses, *, start: float, stop: float, keyframes: bool
+    container: InputContainer,
+    stream: VideoStream,
+    part: Part,
+    losses: Losses,
+    *,
+    start: float,
+    stop: float,
+    keyframes: bool,
 ) -> Iterator[tuple[float, VideoFrame]]:
     """Frames of a range with their times; by the clock of the file, never by counting."""
-    offset = beginning(container)
+    offset = offset_of(container, part)
     step = float(1 / stream.average_rate) if stream.average_rate else 0.0
     until = None if stop == math.inf else stop + offset + _TAIL
     decode = functools.partial(video_frames, container, stream, losses, keyframes_only=keyframes, until=until)
-    time = -step
-    for frame in _begun(container, stream, losses, decode, start + offset if start > 0 else None, late=keyframes):
+    time = part.begins - step
+    searched = start + offset if start > part.begins else None
+    for frame in _begun(container, stream, losses, decode, searched, late=keyframes):
         # Some old AVI files state no times at all: there nothing but the average rate is left.
         time = frame.time - offset if frame.time is not None else time + step
         # The same tolerance at both ends: a frame belongs to exactly one of two ranges that meet.
-        if time >= stop - _NEAR:
+        if time >= stop - _NEAR and part.reaches(time):
             return
-        if time >= start - _NEAR:
-            yield max(time, 0.0), frame
+        if time >= start - _NEAR and part.reaches(time):
+            yield max(time, part.begins), frame
 
 
 def _begun(

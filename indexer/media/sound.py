@@ -16,12 +16,13 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from config.errors import DamagedFile, UnsupportedFormat
-from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
+from indexer.media.container import Source, VideoLimits, offset_of, open_source, too_long
 from indexer.media.decoding import Losses, audio_frames, packets_of, prepare, seek_before
 from indexer.media.downmix import RATE, Downmix
 from indexer.media.files import FileIdentity
 from indexer.media.metadata.facts import Facts
 from indexer.media.metadata.quicktime import container_facts
+from indexer.media.parts import Part
 from indexer.media.tracks import AudioTrack, audio_tracks, has_picture
 
 PIECE = 30.0
@@ -102,17 +103,23 @@ def read_sound(
     Raises MediaError when the file can no longer be read.
     """
     losses = losses if losses is not None else Losses()
-    with source.container() as container:
-        tracks = audio_tracks(container)
-        chosen = next((found.index for found in tracks if track in {None, found.index}), None)
-        if chosen is None:
-            return
-        stream = next(stream for stream in container.streams.audio if stream.index == chosen)
-        prepare(container, stream, source.limits)
-        offset = beginning(container)
-        if start > 0:
-            seek_before(container, stream, start + offset)
-        yield from _cut(_resampled(container, stream, losses, offset, end), start, end, piece)
+    yield from _cut(_of_all_parts(source, start, end, track, losses), start, end, piece)
+
+
+def _of_all_parts(
+    source: Source, start: float, end: float | None, track: int | None, losses: Losses
+) -> Iterator[Sound]:
+    for part in source.parts_between(start, end):
+        with source.container(part) as container:
+            tracks = audio_tracks(container)
+            chosen = next((found.index for found in tracks if track in {None, found.index}), None)
+            if chosen is None:
+                continue
+            stream = next(stream for stream in container.streams.audio if stream.index == chosen)
+            prepare(container, stream, source.limits)
+            if start > part.begins:
+                seek_before(container, stream, start + offset_of(container, part))
+            yield from _resampled(container, stream, part, losses, end)
 
 
 def _cut(parts: Iterator[Sound], start: float, end: float | None, piece: float) -> Iterator[Sound]:
@@ -141,10 +148,10 @@ def _cut(parts: Iterator[Sound], start: float, end: float | None, piece: float) 
 
 
 def _resampled(
-    container: InputContainer, stream: AudioStream, losses: Losses, offset: float, end: float | None
+    container: InputContainer, stream: AudioStream, part: Part, losses: Losses, end: float | None
 ) -> Iterator[Sound]:
     """Decoded sound at our rate. Times count the samples; only where the file's own differ much are they taken anew."""
-    mixer = _Mixer(stream.channels)
+    mixer, offset = _Mixer(stream.channels), offset_of(container, part)
     origin, given, taken = 0.0, 0, 0.0
     begun = False
     for frame in audio_frames(container, stream, losses):
@@ -152,6 +159,7 @@ def _resampled(
             continue
         expected = origin + taken
         time = frame.time - offset if frame.time is not None else expected
+        time = time if part.reaches(time) else expected
         if not begun or time - expected > _JUMP:
             if begun:
                 yield Sound(origin + given / RATE, mixer.rest())
@@ -189,7 +197,7 @@ class _Mixer:
 
 
 def _described(source: Source) -> AudioInfo:
-    with source.container() as container:
+    with source.container(source.parts[0]) as container:
         if has_picture(container):
             raise UnsupportedFormat("The file has a moving picture.", "It is read as a video.")
         tracks = audio_tracks(container)
@@ -206,7 +214,7 @@ def _described(source: Source) -> AudioInfo:
             )
         info = AudioInfo(
             container=container.format.name,
-            duration=(container.duration or 0) / _MICROSECONDS,
+            duration=(container.duration or 0) / _MICROSECONDS if len(source.parts) == 1 else 0.0,
             bit_rate=container.bit_rate or None,
             tracks=tracks,
             facts=container_facts({**stream.metadata, **container.metadata}),
@@ -220,10 +228,10 @@ def _described(source: Source) -> AudioInfo:
 
 def _counted(source: Source, index: int) -> float:
     """Seconds, by reading all packets: for files that state no duration."""
-    end = 0.0
-    with source.container() as container:
-        stream = next(stream for stream in container.streams.audio if stream.index == index)
-        for packet in packets_of(container, stream, Losses()):
+    part, end = source.parts[-1], 0.0
+    with source.container(part) as container:
+        stream = next((stream for stream in container.streams.audio if stream.index == index), None)
+        for packet in packets_of(container, stream, Losses()) if stream else ():
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-        return max(0.0, end - beginning(container))
+        return max(part.begins, end - offset_of(container, part))

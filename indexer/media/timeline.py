@@ -11,8 +11,10 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from indexer.media.container import beginning
+from indexer.media.container import Source, offset_of
 from indexer.media.decoding import Losses, packets_of
+from indexer.media.parts import WHOLE, Part
+from indexer.media.tracks import pick
 
 INDEXED: Final = "mov,mp4,m4a,3gp,3g2,mj2"
 """The containers whose index names every frame with its place in the file."""
@@ -75,9 +77,9 @@ def cued(container: InputContainer, stream: VideoStream, claimed: float | None, 
         container.seek(_FAR, stream=stream)
     except av.FFmpegError:
         return None
-    tick, offset = float(stream.time_base), beginning(container)
+    tick, offset = float(stream.time_base), offset_of(container)
     entries = [entry for entry in stream.index_entries if entry.is_keyframe and entry.pos < size]
-    last = _read(container, stream)
+    last = _read(container, stream, WHOLE)
     if not entries or not len(last.keyframes):
         return None
     cues = np.array([entry.timestamp for entry in entries], np.float64) * tick - offset
@@ -86,21 +88,27 @@ def cued(container: InputContainer, stream: VideoStream, claimed: float | None, 
     return None if truncated else Timeline(keyframes, last.end, truncated=False)
 
 
-def scanned(container: InputContainer, stream: VideoStream, claimed: float | None) -> Timeline:
+def scanned(source: Source, claimed: float | None) -> Timeline:
     """By reading all packets."""
-    found = _read(container, stream)
-    return Timeline(found.keyframes, found.end, claimed is not None and found.end < claimed - _MISSING)
+    keyframes, end = [np.zeros(0)], 0.0
+    for part in source.parts:
+        with source.container(part) as container:
+            found = _read(container, pick(container), part)
+        keyframes.append(found.keyframes)
+        end = max(end, found.end)
+    return Timeline(np.unique(np.concatenate(keyframes)), end, claimed is not None and end < claimed - _MISSING)
 
 
-def _read(container: InputContainer, stream: VideoStream) -> Timeline:
-    """From all packets that follow."""
-    keys, last, step = [], 0.0, 0.0
-    offset = beginning(container)
+def _read(container: InputContainer, stream: VideoStream, part: Part) -> Timeline:
+    """From all packets of a part that follow."""
+    keys, last, step, offset = [], 0.0, 0.0, offset_of(container, part)
     for packet in packets_of(container, stream, Losses()):
         stamp = packet.pts if packet.pts is not None else packet.dts
         if stamp is None:
             continue
         time = float(stamp * packet.time_base) - offset
+        if not part.reaches(time):
+            continue
         if packet.is_keyframe:
             keys.append(time)
         if time >= last:

@@ -69,8 +69,8 @@ def audio_tracks(container: InputContainer) -> tuple[AudioTrack, ...]:
 
 def tracks_of(source: Source) -> tuple[tuple[AudioTrack, ...], float]:
     """The `audio_tracks` of a file, and how long it says that it lasts (seconds; 0: it does not say)."""
-    with source.container() as container:
-        return audio_tracks(container), (container.duration or 0) / av.time_base
+    with source.container(source.parts[0]) as container:
+        return audio_tracks(container), max(source.parts[-1].begins, (container.duration or 0) / av.time_base)
 
 
 def _is_default(stream: VideoStream) -> bool:

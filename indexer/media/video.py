@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from config.errors import DamagedFile, TooLarge
-from indexer.media.container import Source, VideoLimits, beginning, open_source, too_long
+from indexer.media.container import Source, VideoLimits, offset_of, open_source, too_long
 from indexer.media.decoding import Losses, Orientation, orientation_of, prepare, video_frames
 from indexer.media.files import FileIdentity
 from indexer.media.hdr import is_hdr
@@ -76,8 +76,7 @@ class Video:
             with self.source.container() as container:
                 self._timeline = cued(container, pick(container), claimed, self.source.size)
         if self._timeline is None:
-            with self.source.container() as container:
-                self._timeline = scanned(container, pick(container), claimed)
+            self._timeline = scanned(self.source, claimed)
         return self._timeline
 
 
@@ -100,13 +99,13 @@ def open_video(
 
 
 def _described(source: Source) -> Video:
-    with source.container() as container:
+    with source.container(source.parts[0]) as container:
         stream = pick(container)
         _check_pixels(stream.width, stream.height, source)
         frame = _first_frame(container, stream, source)
         orientation = orientation_of(frame)
-        claimed = _claimed(container, stream)
-        first = max(0.0, (frame.time or 0.0) - beginning(container))
+        claimed = _claimed(container, stream) if len(source.parts) == 1 else None
+        first = max(0.0, (frame.time or 0.0) - offset_of(container))
         timeline = indexed(stream, claimed, source.size, first)
         uneven = is_uneven(probed_stamps(container, stream))
         info = _info(container, stream, frame, orientation, uneven=uneven, duration=claimed)

@@ -122,7 +122,7 @@ def _rate(source: Source, seconds: float) -> int | None:
 def _format(source: Source, container: str, *, sound_alone: bool) -> str:
     """What people call the container. FFmpeg has one reader, and one name, for a family of them."""
     first = container.partition(",")[0]
-    head = source.head(_HEAD)
+    head = source.read_at(0, _HEAD)
     if first == _ISO:
         brand = head[8:12] if head[4:8] == b"ftyp" else b"qt  "
         if brand == b"qt  ":

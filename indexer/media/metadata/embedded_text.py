@@ -14,7 +14,7 @@ from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
 
 from config.errors import MediaError
-from indexer.media.container import Source, beginning
+from indexer.media.container import Source, offset_of
 from indexer.media.metadata.facts import Facts, notes
 from indexer.media.metadata.subtitle_files import said_in_order
 from indexer.media.metadata.subtitle_names import language
@@ -80,7 +80,7 @@ def _is_text(stream: SubtitleStream) -> bool:
 def _parts(container: InputContainer, streams: list[SubtitleStream]) -> dict[int, list[tuple[str, float, float]]]:
     """By stream, its subtitles: text, start and end in seconds."""
     parts: dict[int, list[tuple[str, float, float]]] = {stream.index: [] for stream in streams}
-    start = beginning(container)
+    start = offset_of(container)
     for packet in container.demux(streams):
         if packet.pts is None or packet.time_base is None:
             continue

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tzfpy import get_tz
 
 from indexer.media.metadata.sidecars import facts_beside
 from tests.indexer.media.metadata.blocks import (
@@ -37,14 +40,19 @@ class Mixture:
     places: dict[str, tuple[int, int]]
 
 
-def reference_date(dates: Dates) -> str | None:
-    """The rule: the best meaning, then the most trusted source; a day takes the clock of a taking on that day."""
+def reference_date(dates: Dates, zone: ZoneInfo | None) -> str | None:
+    """The rule: the best meaning, then the most trusted source; a day takes the clock of a taking on that day.
+
+    A satellite's clock says UTC; the photo was taken by the clock of its place, or else of this computer.
+    """
     ranked = [dates[meaning, source] for meaning, sources in MEANINGS.items() for source in sources
               if (meaning, source) in dates]  # fmt: skip
     if not ranked:
         return None
     clocks = [dates[meaning, source] for meaning in ("taken", "digitised") for source in SOURCES
               if (meaning, source) in dates]  # fmt: skip
+    if ("located", "exif") in dates and ranked[0] == dates["located", "exif"] and not clocks and "T" in ranked[0]:
+        return datetime.fromisoformat(ranked[0]).replace(tzinfo=UTC).astimezone(zone).isoformat()[:19]
     finer = [clock for clock in clocks if len(clock) > len(ranked[0]) and clock.startswith(ranked[0])]
     return finer[0] if finer else ranked[0]
 
@@ -139,14 +147,14 @@ def test_the_rule_holds_for_every_mixture(mixture: Mixture) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, data, sidecars = written(mixture, Path(folder))
         info = described(data, facts_beside(str(path), sidecars, LIMITS))
-    expected = reference_date(mixture.dates)
+    place = next((mixture.places[one] for one in ("sidecar", "exif", "xmp") if one in mixture.places), None)
+    expected = reference_date(mixture.dates, ZoneInfo(get_tz(place[1] + 0.5, place[0] + 0.5)) if place else None)
     assert info.taken_at == (expected and expected.ljust(19, "T").replace("TTTTTTTTT", "T00:00:00"))
     assert info.taken_precision == (expected and ("second" if len(expected) > 10 else "day"))
     # Windows keeps its rating in EXIF, where it repeats what it wrote to XMP: the packet goes first.
     assert info.rating == next(
         (mixture.ratings[one] for one in ("sidecar", "xmp", "exif") if one in mixture.ratings), None
     )
-    place = next((mixture.places[one] for one in ("sidecar", "exif", "xmp") if one in mixture.places), None)
     assert (info.latitude, info.longitude) == ((place[0] + 0.5, place[1] + 0.5) if place else (None, None))
 
 
