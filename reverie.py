@@ -42,7 +42,7 @@ COMMANDS = {
     "bench": "daemon.bench",
     "run": "daemon.commands",
     "retry": "daemon.commands",
-    "forget": "daemon.forget_command",
+    "forget": "daemon.commands",
     "doctor": "daemon.commands",
     "service": "daemon.commands",
     "models": "daemon.models_command",

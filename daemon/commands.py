@@ -1,4 +1,4 @@
-"""The commands that work: index, run, retry, doctor, service."""
+"""The commands that work: index, run, retry, forget, doctor, service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from config.errors import NoService
 from config.settings import Settings, load
-from daemon import doctor, installer
+from daemon import doctor, forget_command, installer
 from daemon.journal import journal_handler
 from daemon.render import duration
 from search.client import Client
@@ -61,6 +61,7 @@ def add_parsers(subparsers: SubParsers) -> None:
     retry = subparsers.add_parser("retry", help="try problem files again", description=about)
     retry.add_argument("--json", action="store_true", help="print one JSON object")
 
+    forget_command.add_parser(subparsers)
     doctor.add_parser(subparsers)
     installer.add_parser(subparsers)
 
@@ -82,6 +83,8 @@ def run(
             return _run(args, settings, environ, lambda: load(environ=environ, flags=flags, config=config))
         case "retry":
             return _retry(args, out, settings)
+        case "forget":
+            return forget_command.run(args, settings, out)
         case "doctor":
             return doctor.run(args, settings, out)
         case _:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
 
 from config.errors import NoService
-from config.settings import Settings, load
+from config.settings import Settings
 from daemon.ask import print_json
 from search.client import Client
 from search.messages import ForgottenMessage
@@ -24,7 +24,7 @@ FEW = 10
 DONE, NOTHING = 0, 1
 
 
-def add_parsers(subparsers: SubParsers) -> None:
+def add_parser(subparsers: SubParsers) -> None:
     """Add `forget`."""
     about = (
         "Drop what is known of files, or of folders with all below them; they need not exist any more. The files "
@@ -37,16 +37,8 @@ def add_parsers(subparsers: SubParsers) -> None:
     forget.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def run(
-    args: argparse.Namespace,
-    out: TextIO,
-    *,
-    environ: Mapping[str, str],
-    flags: Mapping[str, object],
-    config: Path | None = None,
-) -> int:
+def run(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     """Forget, and return the exit status. Raises ReverieError."""
-    settings = load(environ=environ, flags=flags, config=config)
     paths = list(dict.fromkeys(os.path.abspath(os.path.expanduser(path)) for path in args.paths))
     if not args.yes and sys.stdin.isatty():
         files = _forget(settings, paths, dry_run=True)["files"]
@@ -98,17 +90,16 @@ def _agreed(question: str) -> bool:
 
 def _sentences(message: ForgottenMessage) -> list[str]:
     """What was done, and what was not."""
-    said = [f"{_count(message['files'], 'file')} forgotten."]
+    alone = message["files"] == 1
+    said = ["1 file forgotten." if alone else f"{message['files']:,} files forgotten."]
     if message["shared"]:
-        said.append(f"Another path holds the content of {message['shared']:,} of them, which stays known.")
+        content = "its content" if alone else f"the content of {message['shared']:,} of them"
+        said.append(f"Another path holds {content}, which stays known.")
     if message["authored"]:
-        said.append(f"The tags and captions that you gave {message['authored']:,} of them are kept.")
+        theirs = "it" if alone else f"{message['authored']:,} of them"
+        said.append(f"The tags and captions that you gave {theirs} are kept.")
     for path in message["again"]:
         said.append(f"{path} is still there, in a watched folder: it will be indexed again.")
     if message["again"]:
         said.append("To keep it out, put a file named .reverieignore into its folder, or name it in `watch.ignore`.")
     return said
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'s' * (number != 1)}"

@@ -89,14 +89,15 @@ class RootKeeper:
         count = 0
         contents: list[bytes] = []
         kept: set[bytes] = set()
-        while True:
-            with self._database.write() as db:
-                done, dropped, staying = roots.forget(db, paths, AT_ONCE)
-            if not done:
-                return Forgettable(count, tuple(contents), len(kept))
-            count += done
-            contents += dropped
-            kept = kept.union(staying).difference(dropped)
+        for some in roots.parts(paths):
+            done = 1
+            while done:
+                with self._database.write() as db:
+                    done, dropped, staying = roots.forget(db, some, AT_ONCE)
+                count += done
+                contents += dropped
+                kept = kept.union(staying).difference(dropped)
+        return Forgettable(count, tuple(contents), len(kept))
 
     def forgotten(self) -> dict[bytes, int]:
         """Content hashes whose pictures are still to be removed, each with the media id it had."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 
 from search.catalog import files, fulltext
 from search.catalog.rows import Forgettable, KnownFile, Root
 from search.catalog.sql import IN_IDS, id_list, within
 
 COLUMNS = "path, origin, device, inode, unsure"
+
+_PATHS_IN_A_STATEMENT = 5_000
+"""SQLite binds 32,766 values to a statement at most, and `within` takes three for each path."""
 
 
 def read(db: sqlite3.Connection) -> list[Root]:
@@ -93,8 +96,10 @@ def media_of(db: sqlite3.Connection, paths: Sequence[str]) -> set[int]:
 
 def forgettable(db: sqlite3.Connection, paths: Sequence[str]) -> Forgettable:
     """What forgetting these paths, with all below them, would drop."""
-    condition, values = within(paths)
-    rows = dict(db.execute(f"SELECT id, media_id FROM file WHERE {condition}", values).fetchall())
+    rows: dict[int, int | None] = {}
+    for some in parts(paths):
+        condition, values = within(some)
+        rows.update(db.execute(f"SELECT id, media_id FROM file WHERE {condition}", values).fetchall())
     media = id_list({media_id for media_id in rows.values() if media_id is not None})
     held = {
         media_id
@@ -109,7 +114,10 @@ def forgettable(db: sqlite3.Connection, paths: Sequence[str]) -> Forgettable:
 
 
 def forget(db: sqlite3.Connection, paths: Sequence[str], limit: int) -> tuple[int, list[bytes], set[bytes]]:
-    """Drop some of the paths at or below these; returns how many, the content hashes dropped, and those that stay."""
+    """Drop some of the paths at or below these; returns how many, the content hashes dropped, and those that stay.
+
+    `paths` is one of the `parts` of what is forgotten.
+    """
     condition, values = within(paths)
     rows = db.execute(f"SELECT id, media_id FROM file WHERE {condition} LIMIT ?", (*values, limit)).fetchall()
     media = {media_id for _, media_id in rows if media_id is not None}
@@ -127,6 +135,12 @@ def forget(db: sqlite3.Connection, paths: Sequence[str], limit: int) -> tuple[in
         db.execute(f"DELETE FROM root WHERE origin != 'settings' AND {condition}", values)
         db.execute(f"UPDATE root SET unsure = 0 WHERE {condition}", values)
     return len(rows), dropped, {content_hash for (content_hash,) in kept}
+
+
+def parts(paths: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The paths in parts that are few enough for one statement."""
+    for start in range(0, len(paths), _PATHS_IN_A_STATEMENT):
+        yield paths[start : start + _PATHS_IN_A_STATEMENT]
 
 
 def root_above(path: str, roots: Container[str]) -> str | None:

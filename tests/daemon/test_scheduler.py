@@ -94,6 +94,7 @@ def test_two_files_that_kill_are_both_found_out(line: Line, photos: list[Path]) 
 
 
 def test_between_attempts_a_file_waits_and_others_go_ahead(line: Line, photos: list[Path]) -> None:
+    line.clock.stop()
     numbers = line.add(photos[3])
     line.supervisor.victims = frozenset(numbers)
     line.step_until(lambda: line.supervisor.killed == 1 and line.scheduler.idle)

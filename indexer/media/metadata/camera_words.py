@@ -1,4 +1,4 @@
-"""The words that cameras and programs write into every file where a person's caption belongs."""
+"""The words that cameras and programs write into every photo and recording where a person's own words belong."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ _WORDS: Final = re.compile(
     # Huawei and Honor name the mode of the camera.
     r"|oznor\w*|cof|dav|hdr|hdrpl|rhdr|vhdr|sdr|mde|ptr|fbt|nor|btf|edf|sdhdr|burst|_cuva|binary comment"
     # The file's own name, as GoPro and some phones write it.
-    r"|gopro|(?:[a-z]:)?[\\/]?dcim[\\/].*"
+    r"|gopro|(?:[a-z]:)?[\\/]?dcim[\\/].*|(?:[a-z]:|/)?[\w ]*(?:[\\/][\w .-]+)*[\\/]\w+\.\w{2,4}"
+    # A recording names its camera, with a model or a format.
+    r"|(?:gopro|dji|sony|olympus|canon|nikon|panasonic|casio|kodak|minolta|samsung|fujifilm|ricoh|pentax)"
+    r"(?: (?:avc|hevc|met|dsc|mov|max|digital|camera|corporation|\w*\d\w*))+"
+    # The program that wrote it, with its version, and the names that programs give to tracks.
+    r"|(?:lav[fc]|x26[45]|ffmpeg|handbrake|mp4box|gpac|isomedia|mencoder|virtualdub|adobe|imovie|itun|vid:)\S*"
+    r"(?: [\w.:()-]*\d\S*| (?:pro|premiere|encoder|file|core|media))*"
+    r"|\w*handler|core media \w+|unknown|na|created with (?:the )?gimp.*"
+    r"|created with \S+(?: (?:\S*\d\S*|pro|premiere|video|movie|editor|maker|studio))*"
     # Encoders and web sites sign the comment.
-    r"|creator: ?gd-jpeg.*|created with (?:the )?gimp.*|file written by adobe.*|processed by ebay.*"
-    r"|optimi[sz]ed by jpeg.*"
-    r"|lead technologies.*|intel\(r\) jpeg.*|applemark\W*|lavc[\d.]*|handmade software.*|hisilicon.*"
-    r"|charset=.*|jfif.*|<.*>|\W*",
+    r"|creator: ?gd-jpeg.*|file written by adobe.*|processed by ebay.*|optimi[sz]ed by jpeg.*|lead technologies.*"
+    r"|intel\(r\) jpeg.*|applemark\W*|handmade software.*|hisilicon.*"
+    r"|charset=.*|jfif.*|<.*>|[\W_]*",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from indexer.media.metadata.camera_words import is_camera_text
 from indexer.media.metadata.facts import clean_text
 from indexer.records import Note
 
@@ -27,20 +28,6 @@ _NOTES: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 )
 """FFmpeg's names, lower case; of each the first that says something. Lyrics may name their language: "lyrics-eng"."""
 _KEYWORDS: Final = ("com.apple.quicktime.keywords", "keywords", "wm/category")
-
-_MACHINE: Final = re.compile(
-    r"""
-    (?:lav[fc]|x26[45]|ffmpeg|handbrake|mp4box|gpac|isomedia|mencoder|virtualdub|adobe|imovie|itun|vid:)\S*
-        (?:[ ][\w.:()-]*\d\S*|[ ](?:pro|premiere|encoder|file|core|media))*     # a program, and its version
-    | gopro
-    | (?:gopro|sony|olympus|canon|nikon|panasonic|casio|kodak|minolta|dji|samsung|fujifilm|ricoh|pentax)
-        (?:[ ](?:avc|hevc|met|dsc|mov|max|digital|camera|corporation|\w*\d\w*))+  # a camera
-    | (?:\w*handler|core[ ]media[ ]\w+|default|untitled|unknown|none|n/?a|created[ ]with[ ].*)
-    | (?:[a-z]:|/)?[\w ]*(?:[\\/][\w .-]+)*[\\/]\w+\.\w{2,4}                      # a path on its card
-    | [\W_]*
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
 
 
 def recording_title(said: Mapping[str, str]) -> str | None:
@@ -68,13 +55,8 @@ def recording_notes(said: Mapping[str, str]) -> Iterator[Note]:
             yield Note(label, text)
 
 
-def is_machine_made(text: str) -> bool:
-    """Whether a camera or a program wrote a text, not a person."""
-    return _MACHINE.fullmatch(text.strip()) is not None
-
-
 def _written(said: Mapping[str, str], names: tuple[str, ...]) -> Iterator[str]:
     for name in names:
         text = clean_text(said.get(name))
-        if text is not None and not is_machine_made(text):
+        if text is not None and not is_camera_text(text):
             yield text
