@@ -320,6 +320,11 @@ class Catalog(PlanKeeper, RootKeeper, InsideReader):
         with self._database.read() as db:
             return reads.vector_totals(db, space)
 
+    def newest_vector_ever(self) -> int:
+        """The greatest id that a vector ever had, forgotten ones included."""
+        with self._database.read() as db:
+            return reads.newest_vector_ever(db)
+
     def vector_ids(self, space: Space) -> NDArray[np.int64]:
         """(n,) the ids of all vectors, ascending."""
         with self._database.read() as db:

@@ -235,6 +235,12 @@ def vector_totals(db: sqlite3.Connection, space: Space) -> tuple[int, int]:
     return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
 
+def newest_vector_ever(db: sqlite3.Connection) -> int:
+    """The greatest id that a vector of any space ever had; 0 before the first. SQLite never gives one twice."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'vector'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def vectors_after(db: sqlite3.Connection, space: Space, newest: int, limit: int) -> Vectors:
     """The first `limit` vectors with greater ids than `newest`, ascending."""
     rows = db.execute(

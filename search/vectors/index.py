@@ -165,8 +165,8 @@ class VectorIndex:
     def _load(self) -> VectorTable | None:
         try:
             table = snapshot.read(self._path, self.space)
-            if table is not None and table.newest > self._catalog.vector_totals(self.space)[0]:
-                raise snapshot.Unbelievable("it knows vectors that the catalog does not")
+            if table is not None and table.newest > self._catalog.newest_vector_ever():
+                raise snapshot.Unbelievable("it knows vectors that the catalog never had")
         except snapshot.Unbelievable as error:
             snapshot.quarantine(self._path, str(error))
             return None

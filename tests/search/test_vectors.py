@@ -223,6 +223,16 @@ def test_many_removals_shrink_the_index(catalog: Catalog, library: Path) -> None
     assert answer(vectors, unit(5), 10) == truth(catalog, unit(5), 10)
 
 
+def test_a_snapshot_from_before_the_newest_photos_were_forgotten_is_good(catalog: Catalog, library: Path) -> None:
+    photos(catalog, 0, 100)
+    VectorIndex(catalog, SPACE, library).save()
+    catalog.forget([f"/p/{number}.jpg" for number in range(60, 100)])
+    vectors = VectorIndex(catalog, SPACE, library)
+    assert answer(vectors, unit(5), 10) == truth(catalog, unit(5), 10)
+    assert len(vectors) == 60
+    assert list(library.glob("*.corrupt-*")) == []
+
+
 def test_an_index_that_outgrows_exact_search_goes_on_answering(catalog: Catalog, library: Path) -> None:
     photos(catalog, 0, 90)
     vectors = VectorIndex(catalog, SPACE, library, exact_up_to=100)
