@@ -47,10 +47,13 @@ def spans_asked_for(inside: Inside, query: Query) -> Iterator[Clue]:
 
 
 def spans_tagged(inside: Inside, query: Query) -> Iterator[Clue]:
-    """The moments that have a tag which the filter `tag:` asks for."""
+    """The moments that have a tag which the filter `tag:` asks for, and the spans of sounds of that name."""
     for name, texts in _alternatives(query):
         for text in texts if name == "tag" else ():
             yield from _spans_of(inside, [tag for tag in inside.tags if _fulfils(tag, text)])
+            for event in inside.events:
+                if event.kind == "sound" and _called(event.label, text):
+                    yield Clue(event.start, event.end, event.confidence, event_reason(event), TAG)
 
 
 def names_asked_for(tags: Iterable[Tag], query: Query) -> Iterator[str]:

@@ -241,7 +241,7 @@ _FILTERS = {
     "date": _Kind(f"{_DATE}, or two of them (2019..2021)", 'date:"last summer"', _span),
     "camera": _Kind("a part of the camera's name", "camera:canon", _texts),
     "lens": _Kind("a part of the lens's name", "lens:50mm", _texts),
-    "tag": _Kind("a tag, or how many of it", 'tag:"tabby cat" or tag:"2 dogs"', _texts),
+    "tag": _Kind("a tag, a sound, or how many of a tag", 'tag:"tabby cat" or tag:"2 dogs"', _texts),
     "path": _Kind("a part of the path, or a pattern with * and ?", "path:holiday or path:*.png", _path),
     "said": _Kind("words that somebody says", 'said:"happy birthday"', _spoken),
     "action": _Kind("what somebody does", 'action:"playing guitar"', _texts),

@@ -141,26 +141,28 @@ def _parts_of(column: str, texts: Sequence[str]) -> Clause:
 
 
 def _tags(names: Sequence[str]) -> Clause:
-    """Tags by name; a plural finds the singular. In a name, * stands for anything. "2 dogs" asks for at least two,
-    where somebody counted."""
+    """Tags and sounds ("speech", "music") by name; a plural finds the singular. In a name, * stands for anything.
+    "2 dogs" asks for at least two, where somebody counted."""
     test, values = _called(names)
+    heard, labels = _called(names, "event", "label")
     tests = [test]
     for least, name in filter(None, map(amounts.split, names)):
         test, bound = _called([name])
         tests.append(f"(tag.count >= ? AND ({test}))")
         values += [least, *bound]
-    select = f"SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id WHERE {_either(tests)}"
-    return f"m.id IN ({select})", values
+    tagged = f"SELECT media_id FROM tag JOIN segment ON segment.id = tag.segment_id WHERE {_either(tests)}"
+    sounds = f"SELECT media_id FROM event WHERE ({heard}) AND kind = 'sound' AND {IN_USE}"
+    return f"m.id IN ({tagged}) OR m.id IN ({sounds})", [*values, *labels]
 
 
-def _called(names: Sequence[str]) -> Clause:
-    """Tags by any of these names."""
+def _called(names: Sequence[str], table: str = "tag", column: str = "name") -> Clause:
+    """Tags, or rows of another table, by any of these names."""
     exact = [form for name in names if "*" not in name for form in amounts.forms(name)]
     patterns = [_like(name) for name in names if "*" in name]
-    tests = [f"tag.name IN ({', '.join('?' * len(exact))})"] if exact else []
+    tests = [f"{table}.{column} IN ({', '.join('?' * len(exact))})"] if exact else []
     if patterns:
         like, _ = _any("name LIKE ? ESCAPE '\\'", patterns)
-        tests.append(f"tag.name IN ({_different('tag', 'name')} AND ({like}))")
+        tests.append(f"{table}.{column} IN ({_different(table, column)} AND ({like}))")
     return " OR ".join(tests), [*exact, *patterns]
 
 

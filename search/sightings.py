@@ -116,7 +116,7 @@ class MomentFinder:
         for match in self._catalog.moment_tags_among(names, ids) if names else ():
             tags[match.media_id].append(match)
         events: defaultdict[int, Sequence[Event]] = defaultdict(tuple)
-        if "action" in filters:
+        if filters & {"action", "tag"}:
             events |= self._catalog.events_of(ids)
         else:
             for one in self._catalog.events_among(spoken_of, ids) if spoken_of else ():

@@ -52,6 +52,15 @@ class Claim:
         """Whether to listen again before it is believed."""
         return self.sentence.confidence < _SURE or self.around < _SURE_AROUND
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether it would not be believed even if it came out again with full confidence."""
+        return self.mean(1.0) < _LEAST
+
+    def mean(self, again: float) -> float:
+        """The mean confidence of the first time, the other times and the surroundings."""
+        return float(np.cbrt(self.sentence.confidence * self.around * again))
+
 
 def again(sound: NDArray[np.float32], claims: Sequence[Claim]) -> tuple[NDArray[np.float32], list[tuple[Stretch, ...]]]:
     """The sentences one after the other, each at the other speeds, as a sound; and the places in it of each."""
@@ -78,7 +87,7 @@ def confirmed(claim: Claim, places: Sequence[Stretch], heard: Transcript) -> boo
         same = [one for one in heard.utterances if place.start <= (one.start + one.end) / 2 * RATE < place.end]
         surely += min((one.confidence for one in same), default=0.0) / len(places)
         alike += likeness(claim.sentence.text, " ".join(one.text for one in same)) / len(places)
-    mean = float(np.cbrt(claim.sentence.confidence * claim.around * surely))
+    mean = claim.mean(surely)
     return (mean >= _LEAST and alike >= _ALIKE) or (mean >= _WELL and alike >= _SOMEWHAT_ALIKE)
 
 

@@ -110,6 +110,7 @@ class SpeechStage:
         )
 
     def _believed(self, sound: NDArray[np.float32], claims: Sequence[Claim]) -> list[Claim]:
+        claims = [claim for claim in claims if not claim.hopeless]
         doubtful = [claim for claim in claims if claim.doubtful]
         if not doubtful:
             return list(claims)

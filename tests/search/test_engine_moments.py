@@ -199,6 +199,28 @@ def test_a_tag_of_moments_gives_their_spans(library: FilmLibrary) -> None:
     assert library.spans("type:video") == []
 
 
+def test_what_is_heard_is_a_tag_of_its_moments(library: FilmLibrary) -> None:
+    """Speech whether it was understood or not, and music: for `tag:` they are tags."""
+    library.film(
+        "understood.mp4",
+        [("boat", 0, 30)],
+        events=[Event("sound", "speech", 2, 6, 0.9), Event("sound", "music", 8, 20, 0.8)],
+        said=transcript(("Hello you", 2)),
+    )
+    library.film(
+        "foreign.mp4",
+        [("boat", 0, 30)],
+        events=[Event("sound", "speech", 4, 9, 0.9), Event("sound", "speech", 20, 25, 0.9)],
+    )
+    library.film("silent.mp4", [("boat", 0, 30)], audio_codec=None)
+    assert set(library.names("tag:speech")) == set(library.names("tag:spee*")) == {"understood.mp4", "foreign.mp4"}
+    assert library.spans("tag:speech", "foreign.mp4") == [(4, 9), (20, 25)]
+    assert library.spans("tag:speech", "understood.mp4") == [(2, 6)]
+    assert library.names("tag:speech tag:music") == ["understood.mp4"]
+    assert library.names("-tag:speech type:video") == ["silent.mp4"]
+    assert library.result("tag:music").moments[0].reasons == ("sound: music",)
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from indexer.media.sound import open_audio, read_sound
 from indexer.models.belief import Claim, wordless
 from indexer.models.speech import SpeechStage
 from indexer.models.voice import RATE, speech_in, voice_in
-from indexer.records import Utterance
+from indexer.records import Transcript, Utterance, Word
 from indexer.stage import Heard, Stretch
 from tests.voices import Samples, silence
 from tests.voices import spoken as spoken_english
@@ -71,3 +72,23 @@ def test_a_sure_sentence_is_heard_again_where_its_surroundings_are_unsure() -> N
     sentence = Utterance("Thank you.", 0.0, 1.0, 0.95, ())
     assert not Claim(sentence, 0.9).doubtful
     assert Claim(sentence, 0.4).doubtful
+
+
+def test_what_could_not_be_believed_is_not_heard_again() -> None:
+    """Where a language is foreign, most of the time would go into listening again."""
+    sound = np.concatenate([silence(0.5), spoken("de", OTHERS["de"])])
+    asked: list[int] = []
+
+    class Mumbling:
+        runtime, device, precision, batch_size, multilingual = "none", "CPU", "int8", 1, False
+
+        def hear(self, sound: Samples, stretches: Sequence[Stretch]) -> Transcript:
+            asked.append(len(stretches))
+            word = Word(" so", 0.6, 0.9, 0.25)
+            return Transcript("en", 1.0, (Utterance("so", 0.6, 0.9, 0.25, (word,)),))
+
+    heard = listened(SpeechStage("speech:x", revision=1, model="x", recogniser=Mumbling()), sound)
+    assert heard.transcript is not None
+    assert heard.transcript.utterances == ()
+    assert heard.events
+    assert len(asked) == 1
