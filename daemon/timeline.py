@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TextIO
 
-from indexer.vocabulary import NOT_UNDERSTOOD, SPEECH_KIND
+from indexer.vocabulary import CHAPTER_KIND, NOT_UNDERSTOOD, SPEECH_KIND
 from search.clock import clock, span
 from search.messages import MomentMessage, PhotoMessage
 
@@ -77,7 +77,7 @@ def _rows(message: PhotoMessage) -> Iterator[tuple[float, float, str, str]]:
         tags = ", ".join(f"{tag['name']} {tag['confidence']:.2f}" for tag in moment["tags"][:MOST_TAGS])
         yield moment["start"], moment["end"], f"shot {moment['shot']}" if moment["shot"] else "moment", tags
     for event in message["events"]:
-        what = f"{event['label']} {event['confidence']:.2f}"
+        what = event["label"] if event["kind"] == CHAPTER_KIND else f"{event['label']} {event['confidence']:.2f}"
         if (event["kind"], event["label"]) == (SPEECH_KIND, NOT_UNDERSTOOD):
             what = "speech in a language this model does not know, or too unclear"
         yield event["start"], event["end"], event["kind"], what

@@ -16,6 +16,7 @@ from indexer.hearing import hear
 from indexer.media.container import Source, VideoLimits
 from indexer.media.files import FileIdentity
 from indexer.media.limits import Limits
+from indexer.media.metadata.chapters import chapters_in
 from indexer.media.metadata.describe_recording import describe_audio, describe_video
 from indexer.media.metadata.embedded_text import embedded_subtitles, merged
 from indexer.media.metadata.info import keyword_tags
@@ -94,14 +95,11 @@ class LongWork:
             if Stage.METADATA not in analysis.stages:
                 return analysis
             written = merged([*beside.subtitles, *embedded_subtitles(media.source)])
-            return (
-                analysis
-                if written is None
-                else replace(
-                    analysis,
-                    transcripts=analysis.transcripts
-                    | {Stage.METADATA: Transcript(written.language, 1.0, written.said)},
-                )
+            said = {} if written is None else {Stage.METADATA: Transcript(written.language, 1.0, written.said)}
+            return replace(
+                analysis,
+                transcripts=analysis.transcripts | said,
+                events=analysis.events | {Stage.METADATA: chapters_in(media.source)},
             )
 
     def _analysed(self, task: Task, owed: Owed, media: Video | Audio, info: MediaInfo, progress: Progress) -> Analysis:

@@ -180,7 +180,7 @@ class Event:
     """Something with a span of its own, which no shot bounds."""
 
     kind: str
-    """"action", "sound", "track" (one thing that was followed) or "speech" (that was not understood)."""
+    """"action", "sound", "track" (one thing that was followed), "speech" (that was not understood) or "chapter"."""
     label: str
     """Lower case: "playing guitar", "speech", "dog"."""
     start: float

@@ -35,6 +35,8 @@ FORM_SOURCE = "form"
 KEYWORD_SOURCE = "keyword"
 """Source of the tags that a file's own keywords make."""
 
+CHAPTER_KIND = "chapter"
+"""Kind of an event: a chapter, with its title as the label."""
 SPEECH_KIND = "speech"
 NOT_UNDERSTOOD = "not understood"
 """Kind and label of an event: somebody speaks, and the speech model does not know the language or hears no words."""

@@ -30,20 +30,29 @@ class Inside:
     tags: Sequence[TagMatch]
     """Of its moments."""
     events: Sequence[Event]
-    transcript: Transcript | None
+    transcripts: Sequence[Transcript]
+    """The one to be believed first."""
 
 
 def spans_asked_for(inside: Inside, query: Query) -> Iterator[Clue]:
     """The spans that the filters `said:` and `action:` ask for."""
     for name, texts in _alternatives(query):
-        if name == "said" and inside.transcript is not None:
-            yield from phrase_clues(inside.transcript, texts)
+        if name == "said":
+            spoken: list[Clue] = []
+            for transcript in inside.transcripts:
+                heard = phrase_clues(transcript, texts)
+                spoken += [one for one in heard if not any(_overlap(one, other) for other in spoken)]
+            yield from spoken
         elif name == "action":
             for event in inside.events:
                 if event.kind == "action" and any(fits_words(event.label, text) for text in texts):
                     yield Clue(event.start, event.end, event.confidence, event_reason(event), EVENT)
             named = {tag.name for tag in inside.row.tags if _is_action(tag, texts)}
             yield from _spans_of(inside, [tag for tag in inside.tags if tag.name in named])
+
+
+def _overlap(one: Clue, other: Clue) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def spans_tagged(inside: Inside, query: Query) -> Iterator[Clue]:

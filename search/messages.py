@@ -113,7 +113,7 @@ class EventMessage(SpanMessage):
     """Something that happens, can be heard, or was followed through the pictures."""
 
     kind: str
-    """"action", "sound", "track" or "speech" (that was not understood)."""
+    """"action", "sound", "track", "speech" (that was not understood) or "chapter"."""
     label: str
     confidence: float
     path: list[PlaceMessage]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.records import Event, Kind
+from indexer.vocabulary import CHAPTER_KIND
 from search.asked_spans import EVENT, Inside, names_asked_for, positive, spans_asked_for, spans_tagged
 from search.calibration import Calibration
 from search.catalog import Catalog, PhotoRow, TagMatch
@@ -18,9 +19,12 @@ from search.evidence import PIXEL_BONUS, TAG_BONUS, Gatherer, Sought
 from search.moments import Clue, ResultMoment, Sight, answer_moments, near_the_best, scaled
 from search.query import Query
 from search.reasons import event_reason, likeness, tag_reason
+from search.speech import stem, words_in
 
 MOST_JUDGED = 500
 """Of one file, the moments that are each judged against a background: those with the best cosine."""
+FEWEST_IN_TITLE = 0.5
+"""Of the words of a text, the share that a chapter's title must have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +91,11 @@ class MomentFinder:
         for inside, vectors in self._insides(rows, question, filters):
             media_id = inside.row.media_id
             sights = self._sights(inside.tags, vectors, question.sought, likes) if media_id in question.looks else {}
-            clues = [*question.said.get(media_id, ()), *_happening(inside.events, question.sought)]
+            clues = [
+                *question.said.get(media_id, ()),
+                *_happening(inside.events, question.sought),
+                *_chapters(inside.events, question.sought),
+            ]
             required = list(spans_asked_for(inside, question.query))
             tagged = list(spans_tagged(inside, question.query))
             if not required and not question.sought and not question.examples:
@@ -106,7 +114,7 @@ class MomentFinder:
         return {media_id: _with_looks(media_id, moments, looks) for media_id, moments in found.items()}
 
     def _insides(
-        self, rows: Sequence[PhotoRow], question: Question, filters: Collection[str]
+        self, rows: Sequence[PhotoRow], question: Question, filters: set[str]
     ) -> Iterator[tuple[Inside, _Vectors | None]]:
         """What is inside these files, as far as the question has to do with it."""
         ids = [row.media_id for row in rows]
@@ -121,12 +129,14 @@ class MomentFinder:
         else:
             for one in self._catalog.events_among(spoken_of, ids) if spoken_of else ():
                 events[one.media_id] = (*events[one.media_id], one.event)
+        for at, chapters in (self._catalog.events_of(ids, kind=CHAPTER_KIND) if question.sought else {}).items():
+            events[at] = (*events[at], *(one for one in chapters if one not in events[at]))
         segments = self._catalog.segments_of(ids)
         transcripts = self._catalog.transcripts_of(ids) if "said" in filters else {}
         vectors = self._vectors([row.media_id for row in rows if row.media_id in question.looks])
         for row in rows:
             at = row.media_id
-            yield Inside(row, segments.get(at, ()), tags[at], events[at], transcripts.get(at)), vectors.get(at)
+            yield Inside(row, segments.get(at, ()), tags[at], events[at], transcripts.get(at, ())), vectors.get(at)
 
     def _vectors(self, media_ids: Sequence[int]) -> dict[int, _Vectors]:
         if not media_ids:
@@ -203,5 +213,21 @@ def _happening(events: Iterable[Event], sought: Sequence[Sought]) -> list[Clue]:
     return [
         Clue(one.start, one.end, one.confidence, event_reason(one), EVENT)
         for one in events
-        if one.label in names and one.kind != "track"
+        if one.label in names and one.kind not in ("track", CHAPTER_KIND)
     ]
+
+
+def _chapters(events: Iterable[Event], sought: Sequence[Sought]) -> list[Clue]:
+    """The chapters whose titles say most of a text, if that is half of its words."""
+    titled = [one for one in events if one.kind == CHAPTER_KIND]
+    clues: list[Clue] = []
+    for text in sought if titled else ():
+        wanted = {stem(word) for word in text.wording.spoken}
+        shares = [len(words_in(wanted, one.label)) / len(wanted) if wanted else 0.0 for one in titled]
+        most = max(shares)
+        clues += [
+            Clue(one.start, one.end, most, event_reason(one), EVENT)
+            for one, share in zip(titled, shares, strict=True)
+            if share == most >= FEWEST_IN_TITLE
+        ]
+    return clues

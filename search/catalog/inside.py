@@ -51,13 +51,15 @@ def tags_of_moments(
     return {moment: tuple(tags) for moment, tags in found.items()}
 
 
-def events_of(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, tuple[Event, ...]]:
-    """What happens in each of these media, in order of its start, as the plan in use finds it."""
+def events_of(
+    db: sqlite3.Connection, media_ids: Collection[int], kind: str | None = None
+) -> dict[int, tuple[Event, ...]]:
+    """What happens in each of these media; see `Catalog.events_of`."""
     found: defaultdict[int, list[Event]] = defaultdict(list)
     for row in db.execute(
         f"SELECT {_EVENT_COLUMNS} FROM event WHERE media_id {IN_IDS} AND {IN_USE}"
-        " ORDER BY media_id, start_seconds, end_seconds, id",
-        (id_list(media_ids),),
+        f"{'' if kind is None else ' AND kind = ?'} ORDER BY media_id, start_seconds, end_seconds, id",
+        (id_list(media_ids), *([] if kind is None else [kind])),
     ):
         found[row[0]].append(_event(row))
     return {media_id: tuple(events) for media_id, events in found.items()}
@@ -76,28 +78,24 @@ def events_among(
     return [EventMatch(row[0], _event(row)) for row in rows]
 
 
-def transcripts_of(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, Transcript]:
-    """What is said in each of these media, as the plan in use has heard it; of two listeners, the first by name."""
-    ids = id_list(media_ids)
-    heads: dict[int, tuple[str, str | None, float]] = {}
+def transcripts_of(db: sqlite3.Connection, media_ids: Collection[int]) -> dict[int, tuple[Transcript, ...]]:
+    """What is said in each of these media; see `Catalog.transcripts_of`."""
+    found: defaultdict[int, list[Transcript]] = defaultdict(list)
     for media_id, stage, language, confidence in db.execute(
         "SELECT media_id, stage, language, language_confidence FROM transcript"
         f" WHERE media_id {IN_IDS} AND {IN_USE} ORDER BY media_id, stage",
-        (ids,),
-    ):
-        heads.setdefault(media_id, (stage, language, confidence))
-    spoken: defaultdict[int, list[Utterance]] = defaultdict(list)
-    for media_id, (stage, _, _) in heads.items():
-        for text, start, end, confidence, words in db.execute(
+        (id_list(media_ids),),
+    ).fetchall():
+        said = db.execute(
             "SELECT text, start_seconds, end_seconds, confidence, words FROM utterance"
             " WHERE media_id = ? AND stage = ? ORDER BY start_seconds, id",
             (media_id, stage),
-        ):
-            spoken[media_id].append(Utterance(text, start, end, confidence, words_of(words)))
-    return {
-        media_id: Transcript(language, confidence, tuple(spoken[media_id]))
-        for media_id, (_, language, confidence) in heads.items()
-    }
+        )
+        utterances = tuple(
+            Utterance(text, start, end, belief, words_of(words)) for text, start, end, belief, words in said
+        )
+        found[media_id].append(Transcript(language, confidence, utterances))
+    return {media_id: tuple(transcripts) for media_id, transcripts in found.items()}
 
 
 def words_of(stored: str) -> tuple[Word, ...]:

@@ -26,14 +26,15 @@ class InsideReader:
         with self._database.read() as db:
             return inside.tags_of_moments(db, moments)
 
-    def events_of(self, media_ids: Collection[int]) -> dict[int, tuple[Event, ...]]:
-        """What happens in each of these media, in order of its start, as the plan in use finds it."""
+    def events_of(self, media_ids: Collection[int], *, kind: str | None = None) -> dict[int, tuple[Event, ...]]:
+        """What happens in each of these media, in order of its start, as the plan in use finds it; `kind`: of one kind
+        only."""
         with self._database.read() as db:
-            return inside.events_of(db, media_ids)
+            return inside.events_of(db, media_ids, kind)
 
-    def transcripts_of(self, media_ids: Collection[int]) -> dict[int, Transcript]:
-        """What is said in each of these media, as the plan in use has heard it; media it has not listened to are left
-        out."""
+    def transcripts_of(self, media_ids: Collection[int]) -> dict[int, tuple[Transcript, ...]]:
+        """What is said in each of these media: the subtitles first, then what the plan in use has heard. Media of which
+        neither is known are left out."""
         with self._database.read() as db:
             return inside.transcripts_of(db, media_ids)
 

@@ -191,7 +191,7 @@ def photos(db: sqlite3.Connection, media_ids: Sequence[int], *, moments: bool = 
             jobs=tuple(sorted(jobs[row[0]], key=lambda job: stage_order(job.stage))),
             segments=segments.get(row[0], ()),
             events=events.get(row[0], ()),
-            transcript=transcripts.get(row[0]),
+            transcript=next(iter(transcripts.get(row[0], ())), None),
             live=halves.get(row[0]),
         )
         for row in db.execute(

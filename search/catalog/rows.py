@@ -244,7 +244,7 @@ class PhotoRow:
     events: tuple[Event, ...] = ()
     """In order of their start, as the plan in use finds them."""
     transcript: Transcript | None = None
-    """What the plan in use has heard; None: it has not listened."""
+    """The subtitles, or what the plan in use has heard; None: there are none, and it has not listened."""
     live: str | None = None
     """The first live path of the other half of a Live Photo."""
 

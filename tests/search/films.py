@@ -17,6 +17,7 @@ from indexer.records import (
     Event,
     Kind,
     MediaInfo,
+    Note,
     PixelStats,
     Segment,
     Stage,
@@ -25,6 +26,7 @@ from indexer.records import (
     Utterance,
     Word,
 )
+from indexer.vocabulary import CHAPTER_KIND
 from search.catalog import FileStat, PhotoRow
 from search.engine import Result
 from tests.search.test_engine import SPACE, STATS, Library, encode
@@ -34,6 +36,7 @@ WATCHER = "action:test"
 STAGES: dict[str, int] = {
     Stage.METADATA: 1, Stage.DESCRIBE: 1, Stage.PIXELS: 1, Stage.CONCEPTS: 1, Stage.SOUND: 1, LISTENER: 1, WATCHER: 1
 }  # fmt: skip
+KINDS = ("action", "sound", "track", CHAPTER_KIND)
 Shot = tuple[str, float, float]
 """What is seen, from when, to when."""
 
@@ -63,13 +66,16 @@ class FilmLibrary(Library):
         shots: Sequence[Shot],
         *,
         said: Transcript | None = None,
+        written: Transcript | None = None,
+        chapters: Sequence[tuple[str, float, float]] = (),
         events: Sequence[Event] = (),
         tags: Mapping[int, Sequence[Tag]] | None = None,
         pixels: PixelStats | None = None,
         one_take: bool = False,
         **info: Any,
     ) -> str:
-        """A film of shots; each is a moment. `one_take`: the moments are parts of one shot."""
+        """A film of shots; each is a moment. `written` are its subtitles. `one_take`: the moments are parts of one
+        shot."""
         segments = tuple(
             Segment(number, start, end, (start + end) / 2, 0.5, 1 if one_take else number)
             for number, (_, start, end) in enumerate(shots, 1)
@@ -78,6 +84,9 @@ class FilmLibrary(Library):
         vectors = [encode(shows) + 0.001 * (number % 7) * _TILT for number, (shows, _, _) in enumerate(shots)]
         facts: dict[str, Any] = {"format": "MP4", "width": 4, "height": 3, "duration": duration, "audio_codec": "aac"}
         every = [(ordinal, tag) for ordinal, of_it in (tags or {}).items() for tag in of_it]
+        if chapters:
+            info["notes"] = (Note("chapters", "; ".join(title for title, _, _ in chapters)),)
+        titled = tuple(Event(CHAPTER_KIND, *chapter, 1.0) for chapter in chapters)
         return self._store(
             name,
             Kind.VIDEO,
@@ -90,7 +99,8 @@ class FilmLibrary(Library):
             ),
             pixels=pixels,
             said=said,
-            events=events,
+            written=written,
+            events=(*events, *titled),
         )
 
     def sound(self, name: str, duration: float, *, said: Transcript, events: Sequence[Event] = ()) -> str:
@@ -110,6 +120,7 @@ class FilmLibrary(Library):
         embeddings: tuple[Embedding, ...] = (),
         pixels: PixelStats | None = None,
         said: Transcript | None = None,
+        written: Transcript | None = None,
         events: Sequence[Event] = (),
     ) -> str:
         self._count += 1
@@ -119,7 +130,7 @@ class FilmLibrary(Library):
         self.catalog.identify([(stat, self._count.to_bytes(32, "big"), kind)], STAGES)
         [work] = self.catalog.claim(1, slow=True)
         bits = int.from_bytes(np.random.default_rng(self._count).bytes(7), "big")
-        by_kind = {one: tuple(event for event in events if event.kind == one) for one in ("action", "sound", "track")}
+        by_kind = {one: tuple(event for event in events if event.kind == one) for one in KINDS}
         analysis = Analysis(
             media_id=work.media_id,
             stages=dict.fromkeys(work.stages, 1),
@@ -128,8 +139,14 @@ class FilmLibrary(Library):
             segments=segments,
             tags={Stage.CONCEPTS: tags},
             embeddings=embeddings,
-            events={WATCHER: by_kind["action"], Stage.SOUND: by_kind["sound"], Stage.CONCEPTS: by_kind["track"]},
-            transcripts={LISTENER: said or Transcript(None, 1.0, ())},
+            events={
+                WATCHER: by_kind["action"],
+                Stage.SOUND: by_kind["sound"],
+                Stage.CONCEPTS: by_kind["track"],
+                Stage.METADATA: by_kind[CHAPTER_KIND],
+            },
+            transcripts={LISTENER: said or Transcript(None, 1.0, ())}
+            | ({} if written is None else {Stage.METADATA: written}),
         )
         self.catalog.store([analysis], [])
         self._index.refresh()

@@ -128,6 +128,31 @@ def test_words_said_in_sentences_that_follow_each_other_are_said_together(librar
     assert library.spans("trains lisbon") == [(6.5, 9.9)]
 
 
+def test_a_phrase_has_its_time_whoever_wrote_it_down(library: FilmLibrary) -> None:
+    """Subtitles and what the model heard are both searched; where they agree, the span is said once."""
+    library.film(
+        "a.mp4",
+        [("lamp", 0, 90)],
+        said=transcript(("Where is the marmalade", 10.2), ("a parrot shouts", 40)),
+        written=transcript(
+            ("Where is the marmalade?", 10),
+        ),
+    )
+    assert library.spans("said:parrot") == [(40.5, 40.9)]
+    assert library.spans("said:marmalade") == [(11.5, 11.9)]
+
+
+def test_a_chapter_is_found_by_its_title_with_its_span(library: FilmLibrary) -> None:
+    chapters = [("The church", 0, 40), ("First dance", 40, 70), ("Fireworks over the harbour", 70, 90)]
+    library.film("wedding.mp4", [("lamp", 0, 90)], chapters=chapters)
+    library.film("other.mp4", [("lamp", 0, 90)])
+    for text in ("first dance", "dances", "wedding first dance"):
+        assert library.names(text)[0] == "wedding.mp4"
+        assert library.spans(text)[0] == (40, 70)
+    [moment] = library.result("fireworks").moments
+    assert (moment.start, moment.end, moment.reasons) == (70, 90, ("chapter: Fireworks over the harbour",))
+
+
 def test_what_is_seen_comes_before_what_is_only_said_unless_the_text_asks_for_what_is_said(
     library: FilmLibrary,
 ) -> None:

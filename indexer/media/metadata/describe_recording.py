@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from indexer.media.container import Source
-from indexer.media.metadata.embedded_text import chapter_facts
+from indexer.media.metadata.chapters import chapter_facts, chapters_in
 from indexer.media.metadata.facts import Facts, merge, without_camera_words
 from indexer.media.metadata.info import said_by
 from indexer.media.metadata.local_time import in_local_time
@@ -75,7 +75,7 @@ def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
 
 
 def _said(beside: Beside, inside: Facts, source: Source) -> Facts:
-    sources = (beside.stronger, inside, chapter_facts(source), beside.weaker)
+    sources = (beside.stronger, inside, chapter_facts(chapters_in(source)), beside.weaker)
     return merge(*(without_camera_words(source, inside.camera) for source in sources))
 
 

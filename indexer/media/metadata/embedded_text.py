@@ -1,4 +1,4 @@
-"""The texts with times inside a video or sound: subtitles, and the titles of chapters."""
+"""Subtitles inside a video or sound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from av.subtitles.subtitle import AssSubtitle
 
 from config.errors import MediaError
 from indexer.media.container import Source, offset_of
-from indexer.media.metadata.facts import Facts, notes
 from indexer.media.metadata.subtitle_files import said_in_order
 from indexer.media.metadata.subtitle_names import language
 from indexer.records import Utterance
@@ -52,17 +51,6 @@ def embedded_subtitles(source: Source) -> list[Subtitles]:
     except MediaError as error:
         logger.info("subtitles are passed over: %s", error.title)
     return found
-
-
-def chapter_facts(source: Source) -> Facts:
-    """The titles of the chapters, if there is more than one."""
-    try:
-        with source.container() as container:
-            titles = [str(chapter["metadata"].get("title", "")) for chapter in container.chapters()]
-    except MediaError as error:
-        logger.info("chapters are passed over: %s", error.title)
-        return Facts()
-    return Facts(notes=notes(("chapters", "; ".join(filter(None, titles))))) if len(titles) > 1 else Facts()
 
 
 def merged(subtitles: list[Subtitles]) -> Subtitles | None:
