@@ -1,8 +1,8 @@
 """Whether what a speech model wrote down was said: a model of English writes English down whatever it hears.
 
 In a language that it does not know Whisper is less sure of its words, and what it makes up is as much chance as sound:
-played a little quicker or slower, the same sound becomes other words. What was said stays the same. The limits were
-chosen by looking at synthetic and recorded clips, and no untouched set was kept: docs/decisions/speech.md.
+played a little quicker or slower, the same sound becomes other words. What was said stays the same. How the limits were
+chosen, and how they do on clips that they were not chosen by: docs/decisions/speech.md.
 """
 
 from __future__ import annotations
