@@ -34,7 +34,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, ready_models: Path) -> Iterato
     )
     reverie.start(photos)
     try:
-        reverie.eventually(lambda: reverie.json("status")["counts"]["done"] == 4 and reverie.idle(), within=30)
+        reverie.eventually(lambda: reverie.status()["counts"]["done"] == 4 and reverie.idle(), within=30)
         yield Api(reverie, photos)
     finally:
         if reverie.service is not None:

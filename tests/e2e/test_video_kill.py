@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("REVERIE_TEST_VIDEO_KILLS", "6"))
 """More of them, of a longer film, make a proof of it: 12 kills and 300 seconds take four minutes."""
 OF_WORKER = (KILLS // 3, 2 * KILLS // 3)
 """The kills of the worker alone; the third one would be taken for the fault of the file."""
-SECONDS = int(os.environ.get("REVERIE_TEST_VIDEO_SECONDS", "120"))
+SECONDS = int(os.environ.get("REVERIE_TEST_VIDEO_SECONDS", "90"))
 
 
 def make_film(folder: Path) -> None:
