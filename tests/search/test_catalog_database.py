@@ -186,7 +186,7 @@ for batch in itertools.count():
 def test_nothing_is_lost_whenever_the_process_is_killed(tmp_path: Path) -> None:
     chance = random.Random(4)
     acknowledged: list[str] = []
-    for _ in range(20):
+    for _ in range(10):
         child = subprocess.Popen(
             [sys.executable, "-c", LOOP, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True, bufsize=1
         )
