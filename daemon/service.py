@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from config.disk import remedy_for
 from config.errors import CatalogError, ModelError, ReverieError, ServiceError
 from daemon.api import build_app
 from daemon.forgetting import forget
@@ -31,14 +30,12 @@ from daemon.reload import Reloader, on_hangup
 from daemon.server import Server
 from daemon.service_message import describe, one_line
 from daemon.sockets import open_socket
+from daemon.thread_health import BEAT_SECONDS, TROUBLE_SECONDS, ThreadHealth
 from daemon.watcher import Watcher
 from search.messages import ForgottenMessage, ProgressMessage, ServiceMessage, StatusMessage
 from search.model_messages import CostMessage, ModelsMessage
 
 logger = logging.getLogger(__name__)
-
-TROUBLE_SECONDS = 30.0
-"""How long a thread rests after something no retry can mend at once: a full disk, missing weights."""
 
 IDLE_SECONDS = 2.0
 """How often the line looks for work that nobody announced: files that wait for another attempt."""
@@ -48,9 +45,6 @@ CHANGE_SECONDS = 0.2
 
 STATUS_SECONDS = 5.0
 """How often systemd is told what we are doing."""
-
-BEAT_SECONDS = 60.0
-"""A thread that has shown no sign of life for so long is stuck: the watchdog is not fed any more."""
 
 
 class Service:
@@ -70,9 +64,8 @@ class Service:
         self._stopping = threading.Event()
         self._orders: queue.SimpleQueue[Hint | _Order | None] = queue.SimpleQueue()
         self._hangups: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._beats: dict[str, float] = {}
+        self._health = ThreadHealth()
         self._state = "starting"
-        self._troubles: dict[str, ReverieError] = {}
         self._configured: list[str] | None = None
 
     def run(self) -> None:
@@ -141,7 +134,7 @@ class Service:
         message["change"] = self._indexing.change()
         message["stages"] = self._indexing.stage_messages()
         message["devices"] = self._indexing.device_messages()
-        trouble = self._trouble or ""
+        trouble = self._health.trouble or ""
         known = [note for note in message["notes"] if note["title"] not in trouble]
         message["notes"] = self._reloader.notes + self._indexing.notes() + known
         return message
@@ -161,7 +154,7 @@ class Service:
             if report["done"] >= report["total"] or self._stopping.is_set():
                 report["state"] = "done"
                 report["notes"] = order.notes
-            elif (trouble := next(iter(self._troubles.copy().values()), None)) is not None:
+            elif (trouble := self._health.first_error) is not None:
                 raise ServiceError(trouble.title, f"{trouble.remedy} Then the service goes on by itself.".lstrip())
             return report
 
@@ -233,7 +226,7 @@ class Service:
         everything = False
         wait: float | None = None
         while not self._stopping.is_set():
-            self._beat("watch")
+            self._health.beat("watch")
             rescan_due = scanned + self._reloader.settings.watch.rescan_minutes * 60
             due = rest_until if everything else min(rescan_due, time.monotonic() + (60.0 if wait is None else wait))
             orders = self._await_orders(min(BEAT_SECONDS / 4, max(0.0, due - time.monotonic())))
@@ -246,12 +239,12 @@ class Service:
             try:
                 wait = self._look([order for order in orders if isinstance(order, Hint)], everything=everything)
             except (CatalogError, OSError) as error:
-                self._rest("watch", error)
+                self._health.rest("watch", error)
                 rest_until, everything = time.monotonic() + TROUBLE_SECONDS, True
                 continue
             if everything:
                 scanned, everything = time.monotonic(), False
-            self._troubles.pop("watch", None)
+            self._health.recovered("watch")
         self._watcher.stop()
 
     def _look(self, hints: Sequence[Hint], *, everything: bool) -> float | None:
@@ -297,23 +290,22 @@ class Service:
     def _scan(self, folder: str) -> None:
         self._state = f"looking at {folder}"
         began = time.monotonic()
-        with self._without_beats():
+        with self._looking():
             changed = self._indexing.intake.scan(folder)
         self._watcher.scanned(folder, time.monotonic() - began, changed=changed)
 
     def _look_elsewhere(self) -> None:
         self._state = "looking for what is known elsewhere"
-        with self._without_beats():
+        with self._looking():
             self._indexing.intake.look_elsewhere(self._folders)
 
     @contextlib.contextmanager
-    def _without_beats(self) -> Iterator[None]:
+    def _looking(self) -> Iterator[None]:
         """A look at folders takes as long as the disk takes: to be restarted in the middle of it would help nobody."""
-        self._beats["watch"] = float("inf")
         try:
-            yield
+            with self._health.busy("watch"):
+                yield
         finally:
-            self._beat("watch")
             self._state = "idle"
 
     def _carry_out(self, order: _Order) -> None:
@@ -346,26 +338,18 @@ class Service:
         """Move work through the worker."""
         rest_until = 0.0
         while not self._stopping.is_set():
-            self._beat("index")
+            self._health.beat("index")
             busy = False
             if time.monotonic() >= rest_until:
                 try:
                     busy = self._indexing.step()
-                    self._troubles.pop("index", None)
+                    self._health.recovered("index")
                 except (ModelError, CatalogError, OSError) as error:
-                    self._rest("index", error)
+                    self._health.rest("index", error)
                     rest_until = time.monotonic() + TROUBLE_SECONDS
             if not busy:
                 self._indexing.answers.rest(self._reloader.settings.processing.idle_seconds)
                 self._indexing.wait(IDLE_SECONDS if self._indexing.profiles.building is None else CHANGE_SECONDS)
-
-    def _rest(self, thread: str, error: ReverieError | OSError) -> None:
-        """Say why a thread rests; once, however often it tries again."""
-        if isinstance(error, OSError):
-            error = ServiceError(f"The system refuses something: {error}.", remedy_for(error))
-        if str(error) != str(self._troubles.get(thread, "")):
-            logger.error("the %s thread tries again every %.0f s: %s", thread, TROUBLE_SECONDS, error)
-        self._troubles[thread] = error
 
     def _tell(self) -> None:
         """Tell systemd what we are doing, and that we are alive while we are. Read the settings when we are told to."""
@@ -376,11 +360,10 @@ class Service:
                     self._reload()
             if self._stopping.is_set():
                 return
-            oldest = min(self._beats.values(), default=time.monotonic())
-            if time.monotonic() - oldest < BEAT_SECONDS:
+            if self._health.alive():
                 self._notifier.watchdog()
             with contextlib.suppress(CatalogError):  # the thread that has to write says so
-                self._notifier.status(self._trouble or one_line(self._indexing))
+                self._notifier.status(self._health.trouble or one_line(self._indexing))
 
     def _reload(self) -> None:
         self._notifier.reloading()
@@ -392,16 +375,9 @@ class Service:
         self._orders.put(_Order((), new_folders=True))
         self._notifier.ready()
 
-    def _beat(self, thread: str) -> None:
-        self._beats[thread] = time.monotonic()
-
-    @property
-    def _trouble(self) -> str | None:
-        return " ".join(dict.fromkeys(map(str, self._troubles.copy().values()))) or None
-
     def _describe(self) -> ServiceMessage:
         uptime = time.monotonic() - self._started
-        return describe(self._indexing, self._watcher, uptime=uptime, state=self._state, trouble=self._trouble)
+        return describe(self._indexing, self._watcher, uptime=uptime, state=self._state, trouble=self._health.trouble)
 
 
 class _Order:

@@ -34,7 +34,7 @@ def api(tmp_path_factory: pytest.TempPathFactory, ready_models: Path) -> Iterato
     )
     reverie.start(photos)
     try:
-        reverie.eventually(lambda: reverie.json("status")["counts"]["done"] == 4 and reverie.idle(), within=30)
+        reverie.eventually(lambda: reverie.status()["counts"]["done"] == 4 and reverie.idle(), within=30)
         yield Api(reverie, photos)
     finally:
         if reverie.service is not None:
@@ -55,13 +55,21 @@ def line(tmp_path: Path) -> Iterator[Line]:
     line.catalog.close()
 
 
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A photo that takes long to decode."""
+    path = tmp_path_factory.mktemp("noise") / "slow.png"
+    pixels = np.random.default_rng(3).integers(0, 256, (2000, 3000, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, compress_level=1)
+    return path
+
+
 @pytest.fixture
-def photos(tmp_path: Path) -> list[Path]:
+def photos(tmp_path: Path, noise: Path) -> list[Path]:
     """Eight photos; the fourth takes so long to decode that a kill always comes before its end."""
     names = ["coffee.png", "chelsea.png", "rocket.jpg", "grass.png", "coins.png", "moon.png", "horse.png"]
     copy_photos(tmp_path / "photos", *names)
-    noise = np.random.default_rng(3).integers(0, 256, (2000, 3000, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "photos" / "slow.png", compress_level=1)
+    shutil.copyfile(noise, tmp_path / "photos" / "slow.png")
     paths = [tmp_path / "photos" / name for name in names]
     paths.insert(3, tmp_path / "photos" / "slow.png")
     return paths

@@ -12,6 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from config.errors import NoService, ServiceError
+from config.paths import resolve
+from search.client import Client
+
 PROGRAM = (sys.executable, str(Path(__file__).resolve().parents[2] / "reverie.py"))
 
 _T = TypeVar("_T")
@@ -56,6 +60,14 @@ class Reverie:
         assert finished.stdout, finished.stderr
         return json.loads(finished.stdout)
 
+    def status(self) -> Any:
+        """What `reverie status --json` says; without a process of its own where a service answers, for those who
+        ask again and again."""
+        try:
+            return self._ask_service()
+        except NoService:
+            return self.json("status")
+
     def found(self, query: str, *options: str) -> list[str]:
         """File names that a search answers with, best first."""
         return [Path(result["path"]).name for result in self.json("search", query, *options)["results"]]
@@ -70,7 +82,7 @@ class Reverie:
             stderr=subprocess.PIPE,
         )
         if wait:
-            self.eventually(lambda: self.json("status").get("service") is not None, within=30)
+            self.eventually(self._answers, within=30)
 
     def stop(self, signal_number: int = signal.SIGTERM) -> str:
         """End the service; returns what it logged."""
@@ -82,7 +94,7 @@ class Reverie:
 
     def idle(self) -> bool:
         """Whether everything that was seen is done."""
-        status = self.json("status")
+        status = self.status()
         counts, service = status["counts"], status["service"]
         waiting = counts["unidentified"] + counts["pending"] + counts["running"]
         return not waiting and (service is None or (not service["settling"] and service["state"] == "idle"))
@@ -99,3 +111,13 @@ class Reverie:
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {within} s; status: {self.run('status').stdout}")
             time.sleep(0.1)
+
+    def _ask_service(self) -> Any:
+        return Client(resolve(self.library, None, self.environment).socket).get("/v1/status")
+
+    def _answers(self) -> bool:
+        try:
+            self._ask_service()
+        except (NoService, ServiceError):
+            return False
+        return True

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.driver import Reverie
 from tests.e2e.test_index_command import make_many
 from tests.e2e.test_models import QUICK, Asker, begin, progress_of, spaces, states
@@ -19,6 +21,7 @@ KILLS = int(os.environ.get("REVERIE_TEST_CHANGE_KILLS", "3"))
 """More of both make a proof of it: 500 photos and 8 kills take a minute."""
 
 
+@pytest.mark.timeout(300)
 def test_kills_at_any_moment_of_a_change_lose_no_photo_and_no_answer(
     make_reverie: Callable[..., Reverie], tiny: tuple[Path, Path], tmp_path: Path
 ) -> None:

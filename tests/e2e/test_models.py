@@ -108,7 +108,7 @@ def states(reverie: Reverie) -> dict[str, str]:
 
 
 def spaces(reverie: Reverie) -> dict[str, int]:
-    vectors: dict[str, int] = reverie.json("status")["vectors"]
+    vectors: dict[str, int] = reverie.status()["vectors"]
     return {space.partition("@")[0]: count for space, count in vectors.items()}
 
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_done_is_told(
 
 def test_the_service_changes_the_models_while_it_answers(installed: Reverie, photos: Path) -> None:
     installed.start(photos)
-    installed.eventually(lambda: installed.json("status")["counts"]["done"] == PHOTOS and installed.idle(), within=30)
+    installed.eventually(lambda: installed.status()["counts"]["done"] == PHOTOS and installed.idle(), within=30)
     cost = installed.json("models", "use", "tiny", "--dry-run")
     assert cost["photos"] == PHOTOS
     assert cost["vector_bytes"] == PHOTOS * 2 * DIMENSION

@@ -39,7 +39,7 @@ def names(reverie: Reverie) -> list[str]:
 
 def analysed(reverie: Reverie) -> int:
     """How many photos went through the networks since the service started."""
-    return int(reverie.json("status")["service"]["pace"]["finished"])
+    return int(reverie.status()["service"]["pace"]["finished"])
 
 
 def test_a_photo_copied_slowly_is_found_soon_after_and_never_indexed_half(
@@ -117,7 +117,7 @@ def test_an_unmounted_root_is_not_a_deletion(service: Reverie, photos: Path) -> 
     service.eventually(lambda: names(service) == ["coffee.png"], within=15)
     away = photos.parent / "away"
     photos.rename(away)
-    service.eventually(lambda: service.json("status")["service"]["folders"][0]["mode"] == "missing", within=15)
+    service.eventually(lambda: service.status()["service"]["folders"][0]["mode"] == "missing", within=15)
     assert names(service) == ["coffee.png"]
     away.rename(photos)
     copy_photos(photos, "rocket.jpg")
@@ -160,7 +160,7 @@ def test_the_worker_leaves_when_idle_and_search_still_answers(
     reverie = make_reverie(**QUICK, REVERIE_PROCESSING__IDLE_SECONDS="1")
     reverie.start(photos)
     reverie.eventually(lambda: names(reverie) == ["coffee.png"], within=15)
-    reverie.eventually(lambda: reverie.json("status")["service"]["worker_pid"] is None, within=15)
+    reverie.eventually(lambda: reverie.status()["service"]["worker_pid"] is None, within=15)
     assert reverie.found("coffee") == ["coffee.png"]
 
 

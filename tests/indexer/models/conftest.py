@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +9,27 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from indexer.models import served
 from indexer.models.builtin import load_concept_model, load_text_encoder
 from indexer.models.concepts import ConceptModel
 from indexer.models.text import TextEncoder
 from indexer.models.text_tower import tower_name
 from indexer.runtime.artifacts import ArtifactCache
+from indexer.runtime.selection import obtain_engine
+from indexer.runtime.torch_cpu import TorchCpu
 from tests import tiny_models
 from tests.sample_photos import locate
 
 Pixels = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _reference_alone() -> Iterator[None]:
+    """Models run on the reference runtime here. Otherwise each one would have faster engines built behind the tests,
+    for minutes; those have tests of their own in tests/indexer/runtime."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(served, "obtain_engine", functools.partial(obtain_engine, runtimes=(TorchCpu(),)))
+        yield
 
 
 @pytest.fixture(scope="session")

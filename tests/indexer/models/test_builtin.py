@@ -32,16 +32,11 @@ def own_cache(tmp_path: Path, model_cache: Path, concept_model: ConceptModel) ->
     return cache
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "remove"])
-def test_a_damaged_graph_is_built_again(own_cache: Path, damage: str) -> None:
+def test_a_damaged_graph_is_built_again(own_cache: Path) -> None:
+    """By one bit; tests/indexer/runtime/test_artifacts.py has more kinds of damage."""
     graph = own_cache / artefact_name("image") / GRAPH
     whole = graph.read_bytes()
-    if damage == "flip":
-        graph.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
-    elif damage == "truncate":
-        graph.write_bytes(whole[: len(whole) // 2])
-    else:
-        graph.unlink()
+    graph.write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
     assert "ONNX Runtime" in builtin.load_concept_model(own_cache, threads=2).runtime
     assert graph.read_bytes() == whole
 

@@ -58,12 +58,16 @@ def test_it_is_built_once(tmp_path: Path) -> None:
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("name", ["data", MANIFEST])
-def test_damage_is_found_and_repaired(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"), [("data", "other"), ("data", "wei"), ("data", "weighus"), ("data", None), (MANIFEST, "{}")]
+)
+def test_damage_is_found_and_repaired(tmp_path: Path, name: str, content: str | None) -> None:
     calls, build = writer("weights")
     cache = ArtifactCache(tmp_path)
     damaged = cache.obtain("net-1", build) / name
-    damaged.write_text("{}" if name == MANIFEST else "other")
+    damaged.unlink()
+    if content is not None:
+        damaged.write_text(content)
     assert (cache.obtain("net-1", build) / "data").read_text() == "weights"
     assert len(calls) == 2
 

@@ -122,6 +122,7 @@ def test_a_png_text_that_unpacks_without_end_says_nothing() -> None:
 CAMERA_WORDS = [
     "OLYMPUS DIGITAL CAMERA", "KONICA MINOLTA DIGITAL CAMERA", "SONY DSC", "DSC", "SAMSUNG CAMERA PICTURES", "oznor",
     "Exif_JPEG_PICTURE", "<Digimax S500 / Kenox S500>", "DCIM\\100GOPRO\\GOPR0482.JPG", "dav", "Acme D70", "D70", "---",
+    "Adobe Premiere Pro 24.1", "Created with GIMP", "GoPro MAX", "unknown", "/DCIM/VID_1.mp4", "___",
 ]  # fmt: skip
 
 
@@ -137,7 +138,16 @@ def test_what_a_camera_writes_into_every_photo_hides_no_caption(words: str) -> N
 
 @pytest.mark.parametrize(
     "words",
-    ["Grandpa and his first digital camera, Oslo", "Our digital camera", "Apple", "Untitled by Rothko", "A picture"],
+    [
+        "Grandpa and his first digital camera, Oslo",
+        "Our digital camera",
+        "Apple",
+        "Untitled by Rothko",
+        "A picture",
+        "Created with love by Ann",
+        "Adobe houses in Taos",
+        "Unknown woman, 1912",
+    ],
 )
 def test_a_person_s_words_about_a_camera_are_a_caption(words: str) -> None:
     exif = exif_block([ascii_entry(0x010E, words), ascii_entry(0x010F, "Apple"), ascii_entry(0x0110, "iPhone 12")])
