@@ -228,6 +228,9 @@ class RayPool:
         """How far each long file is that some actor goes through, by media id. From any thread."""
         return {media_id: share for remote in list(self._remotes) for media_id, share in remote.shares.items()}
 
+    def cancel(self, media_id: int) -> None:
+        """Nothing: the first indexing, which the cluster does, takes each file to its end."""
+
     def send(self, assignment: Assignment) -> None:
         """Give a file to the actor with the least to do, a video or sound to the one with the fewest of those."""
         if cuts_out(assignment.stages):

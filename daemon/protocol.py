@@ -47,8 +47,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """Runtimes that brought a device into a state from which only a new process recovers: not to be tried again."""
 
 
-class Assignment(msgspec.Struct, frozen=True):
-    """Every later frame to a worker: one file to analyse. Paths are bytes, as the file system has them."""
+class Assignment(msgspec.Struct, frozen=True, tag=True):
+    """One file to analyse. Paths are bytes, as the file system has them."""
 
     media_id: int
     content_hash: str
@@ -62,6 +62,16 @@ class Assignment(msgspec.Struct, frozen=True):
     """What the file is taken for."""
     vectors: tuple[tuple[int, bytes], ...] = ()
     """Ordinal of the segment and its stored vector (little-endian float16), where what is owed needs no more."""
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """Nobody wants to know any more what is in a long file: it was deleted, or moved out of sight."""
+
+    media_id: int
+
+
+Order = Assignment | Cancel
+"""Every later frame to a worker."""
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):

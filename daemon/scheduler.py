@@ -38,6 +38,8 @@ GOT_ON = 0.01
 LOOK_SECONDS = 0.2
 """Where no long file waited, it is not looked again for so long: each look is a transaction."""
 
+LOOK_FOR_PATHS_SECONDS = 2.0
+"""How often it is looked whether long files in hand are still somewhere."""
 MOST_ATTEMPTS = 3
 """Failures after which a file is given up."""
 
@@ -63,6 +65,9 @@ class Workers(Protocol):
 
     def send(self, assignment: Assignment) -> None:
         """Give out a file. Never waits."""
+
+    def cancel(self, media_id: int) -> None:
+        """Have a long file broken off that was given out. Never waits."""
 
     def receive(self, timeout: float) -> Sequence[Result] | Death:
         """What was answered, or one worker's end. Raises ModelError: no worker can work."""
@@ -122,6 +127,7 @@ class Scheduler:
         """How far long files had got, by media id, when the worker died of them."""
         self._not_before: dict[int, float] = {}
         self._look_again = 0.0
+        self._look_for_paths = 0.0
         self.paused: str | None = None
         """Why work waits although there is some."""
 
@@ -168,6 +174,7 @@ class Scheduler:
         Whatever is raised, the next step begins by putting back the jobs that got lost on the way.
         """
         self._put_back_lost()
+        self._cancel_unwanted()
         handed_out = not self._must_pause() and self._hand_out()
         outcome = self._workers.receive(timeout)
         if isinstance(outcome, Death):
@@ -197,6 +204,16 @@ class Scheduler:
             self._catalog.release(lost)
             for media_id in lost:
                 del self._working[media_id]
+
+    def _cancel_unwanted(self) -> None:
+        """Break off long files that have no path any more: deleted, or moved to where nothing is watched."""
+        now = self._clock()
+        long = [work.media_id for work in self._working.values() if _is_long(work)]
+        if not long or now < self._look_for_paths:
+            return
+        self._look_for_paths = now + LOOK_FOR_PATHS_SECONDS
+        for media_id in self._catalog.without_path(long):
+            self._workers.cancel(media_id)
 
     def _hand_out(self) -> bool:
         """Keep the workers supplied. True if they were given anything."""

@@ -22,8 +22,10 @@ from daemon.protocol import (
     Assignment,
     Began,
     Broken,
+    Cancel,
     Done,
     Equipped,
+    Order,
     Poisoned,
     Preparing,
     Refused,
@@ -145,6 +147,11 @@ class Supervisor:
         if long:
             self._long.add(assignment.media_id)
         self._write(assignment)
+
+    def cancel(self, media_id: int) -> None:
+        """Have the worker break a long file off, if it has it: it is refused soon as vanished."""
+        if media_id in self._long:
+            self._write(Cancel(media_id))
 
     def receive(self, timeout: float) -> Sequence[Result] | Death:
         """Everything the worker has answered; waits up to `timeout` seconds for the first answer.
@@ -290,7 +297,7 @@ class Supervisor:
         logger.info("worker %d started", self._process.pid)
         self._write(self._setup)
 
-    def _write(self, frame: Setup | Assignment) -> None:
+    def _write(self, frame: Setup | Order) -> None:
         self._outbox.append(msgspec.msgpack.encode(frame))
         self._flush()
 

@@ -27,8 +27,10 @@ from daemon.protocol import (
     Assignment,
     Began,
     Broken,
+    Cancel,
     Done,
     Equipped,
+    Order,
     Poisoned,
     Preparing,
     Refused,
@@ -109,7 +111,7 @@ def main(descriptor: int) -> int:
     )
     try:
         pipeline.run(
-            _tasks(link),
+            _tasks(link, pipeline.cancel),
             began=lambda media_id: link.reply(Began(media_id)),
             deliver=deliver,
             tell=lambda media_id, share: link.reply(Working(media_id, share)),
@@ -196,14 +198,17 @@ def long_files_of(setup: Setup) -> LongFiles:
     )
 
 
-def _tasks(link: _Link) -> Iterator[Task]:
+def _tasks(link: _Link, cancel: Callable[[int], None]) -> Iterator[Task]:
     while True:
         try:
             frame = link.receive()
         except (EOFError, ConnectionError):
             # The service has gone or wants us gone: what is in flight has no reader any more.
             os._exit(0)
-        order = msgspec.msgpack.decode(frame, type=Assignment)
+        order: Assignment | Cancel = msgspec.msgpack.decode(frame, type=Order)
+        if isinstance(order, Cancel):
+            cancel(order.media_id)
+            continue
         yield Task(
             media_id=order.media_id,
             content_hash=order.content_hash,

@@ -82,6 +82,11 @@ class WorkerPool:
         least = min(able, key=lambda member: (len(member.long) * long, len(member.in_flight), member.pid is None))
         least.send(assignment)
 
+    def cancel(self, media_id: int) -> None:
+        """Have a long file broken off by whichever worker has it."""
+        for member in self._members:
+            member.cancel(media_id)
+
     def receive(self, timeout: float) -> Sequence[Result] | Death:
         """Everything the workers have answered; waits up to `timeout` seconds for the first answer of any.
 

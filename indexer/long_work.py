@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from config.errors import StageFailed, UnsupportedFormat
+from config.errors import FileVanished, StageFailed, UnsupportedFormat
 from indexer.frame_lane import FrameLane
 from indexer.heard import HeardAll
 from indexer.hearing import hear
@@ -63,8 +63,10 @@ class LongWork:
         frames: FrameLane,
         began: Callable[[int], None],
         tell: Callable[[int, float], None],
+        cancelled: Container[int],
     ) -> None:
-        """`began` is called before a file is read, `tell` now and then with its media id and how far it is, 0 to 1."""
+        """`began` is called before a file is read, `tell` now and then with its media id and how far it is, 0 to 1.
+        `cancelled` are the media ids that nobody wants any more."""
         self._settings = settings
         self._stages = stages
         self._pictures = pictures
@@ -72,6 +74,7 @@ class LongWork:
         self._frames = frames
         self._began = began
         self._tell = tell
+        self._cancelled = cancelled
 
     def analyse(self, task: Task) -> Analysis:
         """Go through the stages that a file owes, and those without which they could not.
@@ -84,7 +87,8 @@ class LongWork:
         """
         owed = self._stages.owed(task.stages, task.vectors[0][1] if task.vectors else None)
         self._began(task.media_id)
-        progress = Progress(lambda share: self._tell(task.media_id, share), self._frames.check)
+        progress = Progress(lambda share: self._tell(task.media_id, share), lambda: self._check(task))
+        self._check(task)
         if owed.stored is not None:
             return self._reread(task, owed, progress)
         with _opened(task, self._settings.limits, progress.got_on) as media:
@@ -101,6 +105,11 @@ class LongWork:
                 transcripts=analysis.transcripts | said,
                 events=analysis.events | {Stage.METADATA: chapters_in(media.source)},
             )
+
+    def _check(self, task: Task) -> None:
+        self._frames.check()
+        if task.media_id in self._cancelled:
+            raise FileVanished("The file was moved away or deleted while it was analysed.", "Nothing to do.")
 
     def _analysed(self, task: Task, owed: Owed, media: Video | Audio, info: MediaInfo, progress: Progress) -> Analysis:
         asked = [name for name in task.stages if name not in owed.failed]

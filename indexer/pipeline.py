@@ -80,6 +80,12 @@ class Pipeline:
         self._batch_size = batch_size
         self._max_wait = max_wait
         self._long_files = long_files
+        self._cancelled: set[int] = set()
+
+    def cancel(self, media_id: int) -> None:
+        """Break a long file off that was given as a task, or is not yet begun: its result is that it has vanished. From
+        any thread."""
+        self._cancelled.add(media_id)
 
     def run(
         self,
@@ -115,6 +121,7 @@ class Pipeline:
             frames=frames,
             began=began,
             tell=tell,
+            cancelled=self._cancelled,
         )
 
         def prepare(task: Task) -> None:
@@ -131,6 +138,7 @@ class Pipeline:
                     if task.kind is Kind.PHOTO:
                         pool.submit(prepare, task)
                     else:
+                        self._cancelled.discard(task.media_id)
                         long_tasks.put(task)
                 long_tasks.put(None)
                 pool.shutdown(wait=True)

@@ -233,6 +233,11 @@ class Catalog(PlanKeeper, RootKeeper, InsideReader):
 
     # What the engine asks
 
+    def without_path(self, media_ids: Collection[int]) -> list[int]:
+        """Those of these media that no living file holds."""
+        with self._database.read() as db:
+            return reads.without_path(db, media_ids)
+
     def media_at(self, path: str) -> int | None:
         """The media that a live path holds; None: not known, or not identified yet."""
         with self._database.read() as db:

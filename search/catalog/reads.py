@@ -220,6 +220,13 @@ def spaces(db: sqlite3.Connection) -> list[Space]:
     return [Space(name, dimension) for name, dimension in db.execute("SELECT name, dimension FROM space ORDER BY id")]
 
 
+def without_path(db: sqlite3.Connection, media_ids: Collection[int]) -> list[int]:
+    """Those of these media that no living file holds."""
+    living = "SELECT 1 FROM file WHERE media_id = asked.value AND missing_since IS NULL"
+    rows = db.execute(f"SELECT value FROM json_each(?) AS asked WHERE NOT EXISTS ({living})", (id_list(media_ids),))
+    return [row[0] for row in rows]
+
+
 def vector_ids(db: sqlite3.Connection, space: Space) -> NDArray[np.int64]:
     """The ids of all vectors of a space, ascending."""
     rows = db.execute(f"SELECT id FROM vector WHERE space_id = {SPACE_ID} ORDER BY id", (space.name,))

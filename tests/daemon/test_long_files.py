@@ -134,6 +134,22 @@ def test_a_sound_that_was_there_when_a_photo_killed_the_worker_is_not_tried(
     assert {job.attempts for job in row.jobs} == {0}
 
 
+def test_a_sound_that_is_gone_from_every_path_is_broken_off(
+    line: Line, tmp_path: Path, workers: ScriptedWorkers, scheduler: Scheduler
+) -> None:
+    paths = [write_tone(tmp_path / f"{number}.wav", number) for number in (1, 2)]
+    [gone, copied] = line.add(*paths)
+    copy = tmp_path / "copy.wav"
+    copy.write_bytes(paths[1].read_bytes())
+    assert record(line.catalog, copy, {"sound": 1}) == copied
+    scheduler.step(0)
+    assert set(workers.in_flight) == {gone, copied}
+    line.catalog.record_missing([str(path) for path in paths])
+    line.clock.ahead += 60
+    scheduler.step(0)
+    assert workers.cancelled == [gone]
+
+
 def test_notes_stay_until_the_file_is_stored(
     line: Line, sounds: list[int], workers: ScriptedWorkers, scheduler: Scheduler
 ) -> None:

@@ -31,6 +31,7 @@ class ScriptedWorkers:
 
     def __init__(self) -> None:
         self.in_flight: list[int] = []
+        self.cancelled: list[int] = []
         self.capacity = 1
         self.reports: dict[str, RuntimeReport] = {}
         self.shares: dict[int, float] = {}
@@ -38,6 +39,9 @@ class ScriptedWorkers:
 
     def send(self, order: Assignment) -> None:
         self.in_flight.append(order.media_id)
+
+    def cancel(self, media_id: int) -> None:
+        self.cancelled.append(media_id)
 
     def receive(self, timeout: float) -> Sequence[Result] | Death:
         del timeout

@@ -36,9 +36,10 @@ def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
         began: Callable[[int], None] = lambda _: None,
         tell: Callable[[int, float], None] = lambda media_id, share: None,
         batch_size: int = 4,
+        made: Callable[[Pipeline], None] = lambda _: None,
     ) -> list[Analysis | Failure]:
         results: list[Analysis | Failure] = []
-        Pipeline(
+        pipeline = Pipeline(
             load_stage=load,
             thumbnails=tmp_path / "thumbnails",
             limits=Limits(max_pixels=20_000_000, max_bytes=50_000_000),
@@ -50,7 +51,9 @@ def run(tmp_path: Path) -> Callable[..., list[Analysis | Failure]]:
                 sampling=Sampling(strategy=Strategy.ADAPTIVE, fps=2.0, threads=1),
                 notes=tmp_path / "notes",
             ),
-        ).run(iter(tasks), began=began, deliver=results.append, tell=tell)
+        )
+        made(pipeline)
+        pipeline.run(iter(tasks), began=began, deliver=results.append, tell=tell)
         return results
 
     return run

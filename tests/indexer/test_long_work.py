@@ -17,7 +17,7 @@ from indexer.models.builtin import load_concept_model
 from indexer.models.concept_stage import ConceptStage
 from indexer.models.speech import SpeechStage
 from indexer.pictures import Pictures
-from indexer.pipeline import Task
+from indexer.pipeline import Pipeline, Task
 from indexer.records import Analysis, Detection, Failure, Kind, RuntimeReport, Space, Stage, Tag
 from indexer.stage import Findings, Heard, LoadedStage, Stretch, View
 from indexer.stages import STAGES
@@ -303,4 +303,26 @@ def test_a_video_that_is_deleted_is_not_gone_through_to_its_end(
     [result] = run([video(copy, *LOOKS)], load, tell=lambda _, share: delete(share))
     assert isinstance(result, Failure)
     assert result.vanished
+    assert max(told) < 0.9
+
+
+def test_a_video_that_nobody_wants_any_more_is_broken_off_and_the_next_one_is_done(
+    run: Run, load: Callable[[str], LoadedStage], party: Path, tmp_path: Path
+) -> None:
+    """One that is gone through, one that waits; a third is wanted."""
+    waiting, wanted = (Path(shutil.copyfile(party, tmp_path / f"{name}.mp4")) for name in ("waiting", "wanted"))
+    pipelines: list[Pipeline] = []
+    told: list[float] = []
+
+    def cancel(media_id: int, share: float) -> None:
+        if media_id == 1:
+            told.append(share)
+            pipelines[0].cancel(1)
+            pipelines[0].cancel(2)
+
+    tasks = [video(party, *LOOKS), video(waiting, *LOOKS, number=2), video(wanted, *LOOKS, number=3)]
+    results = run(tasks, load, tell=cancel, made=pipelines.append)
+    vanished = [one.media_id for one in results if isinstance(one, Failure) and one.vanished]
+    assert vanished == [1, 2]
+    assert [one.media_id for one in results if isinstance(one, Analysis)] == [3]
     assert max(told) < 0.9
