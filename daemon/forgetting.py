@@ -48,6 +48,7 @@ def forget(
 
 def remove_pictures(catalog: Catalog, pictures: Pictures, noted: Path, in_hand: Collection[int]) -> None:
     """Remove the pictures of forgotten contents and the notes on them, except of media that are in a worker's hand."""
+    going_on = notes.kept(noted)
     removable = [digest for digest, media_id in catalog.forgotten().items() if media_id not in in_hand]
     if not removable:
         return
@@ -55,7 +56,8 @@ def remove_pictures(catalog: Catalog, pictures: Pictures, noted: Path, in_hand: 
     for digest in removable:
         if digest not in returned:
             pictures.forget(digest.hex())
-            notes.forget(noted, digest.hex())
+            if digest.hex() not in going_on:
+                notes.forget(noted, digest.hex())
     catalog.pictures_removed(removable)
 
 

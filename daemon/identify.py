@@ -8,6 +8,7 @@ import stat as stat_module
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from io import FileIO
 
 from indexer.media.files import FileIdentity
 from indexer.media.formats import HEAD, kind_of
@@ -21,6 +22,7 @@ BATCH = 64
 LEAST_SAMPLED = 4 << 20
 """Bytes: smaller files are read whole, which costs little more than a sample of them."""
 PIECE = 1 << 16
+READ_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Identity:
     """What it probably is."""
     sample: bytes | None
     """A digest of a few pieces of it; None: it is small."""
+    continues: str | None = None
+    """The SHA-256, hexadecimal, of a known content with which it begins."""
 
 
 class Identifier:
@@ -44,6 +48,8 @@ class Identifier:
         threads: how many files are read at the same time.
         look_again: called with a path that is no longer what the catalog thinks, so that it settles afresh.
         identified: called with the content hashes (32 bytes) of a batch, once the catalog has them.
+        may_go_on: the contents, SHA-256 in hexadecimal to size in bytes, that may be the beginnings of longer ones.
+        went_on: called with the content hashes, in hexadecimal, of one that was and of what it became.
         refused: called for each file that cannot be read.
     """
 
@@ -55,12 +61,16 @@ class Identifier:
         threads: int,
         look_again: Callable[[str], None],
         identified: Callable[[Collection[bytes]], None],
+        may_go_on: Callable[[], Mapping[str, int]],
+        went_on: Callable[[str, str], None],
         refused: Callable[[], None],
     ) -> None:
         self._catalog = catalog
         self._stages = stages
         self._look_again = look_again
         self._identified = identified
+        self._may_go_on = may_go_on
+        self._went_on = went_on
         self._refused = refused
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="identify")
         self._hashing: dict[str, tuple[FileStat, Future[Identity]]] = {}
@@ -81,6 +91,9 @@ class Identifier:
             except OSError as error:
                 self._catalog.record_problem(path, *_explain(error), refused=True)
                 self._refused()
+        for _, found in hashed:
+            if found.continues is not None:
+                self._went_on(found.continues, found.digest.hex())
         if hashed:
             self._catalog.identify(
                 [(stat, found.digest, found.kind) for stat, found in hashed],
@@ -91,11 +104,14 @@ class Identifier:
             for stat, _ in hashed:
                 note_odd_name(self._catalog, stat.path)
         if len(self._hashing) < BATCH:
+            beginnings: Mapping[str, int] | None = None
             for stat in self._catalog.unidentified(2 * BATCH + len(self._stale)):
                 if stat.path in self._hashing or self._stale.get(stat.path) == stat.signature:
                     continue  # known to have changed: wait until it has settled and the catalog knows its new look
                 self._stale.pop(stat.path, None)
-                self._hashing[stat.path] = stat, self._pool.submit(identity_of, stat, self._catalog.sampled(stat.path))
+                beginnings = self._may_go_on() if beginnings is None else beginnings
+                known = self._catalog.sampled(stat.path)
+                self._hashing[stat.path] = stat, self._pool.submit(identity_of, stat, known, beginnings)
         return bool(hashed or self._hashing)
 
     def wait(self, seconds: float) -> None:
@@ -129,8 +145,12 @@ class _Changed(Exception):
     """The file is not the one that was seen."""
 
 
-def identity_of(expected: FileStat, known: Sampled | None = None) -> Identity:
+def identity_of(
+    expected: FileStat, known: Sampled | None = None, beginnings: Mapping[str, int] | None = None
+) -> Identity:
     """What a file holds. Of one that most likely holds what is `known`, a sample is read if that agrees, not the whole.
+
+    `beginnings` are contents with which it may begin: SHA-256 in hexadecimal to size in bytes.
 
     Raises:
         _Changed: the file went away or changed before or while it was read.
@@ -150,12 +170,27 @@ def identity_of(expected: FileStat, known: Sampled | None = None) -> Identity:
                 identity = Identity(known.content_hash, known.kind, sample)
             else:
                 kind = kind_of(expected.path, os.pread(descriptor, HEAD, 0))
-                identity = Identity(hashlib.file_digest(file, "sha256").digest(), kind, sample)
+                digest, continues = _digest(file, expected.size, beginnings or {})
+                identity = Identity(digest, kind, sample, continues)
         if not _same(os.fstat(descriptor), expected):
             raise _Changed
     finally:
         os.close(descriptor)
     return identity
+
+
+def _digest(file: FileIO, size: int, beginnings: Mapping[str, int]) -> tuple[bytes, str | None]:
+    """The SHA-256 of a file, and the longest of these contents with which it begins."""
+    digest, continues = hashlib.sha256(), None
+    shorter = sorted((end, content_hash) for content_hash, end in beginnings.items() if 0 < end < size)
+    for end, content_hash in shorter:
+        while (left := end - file.tell()) > 0 and (data := file.read(min(left, READ_AT_ONCE))):
+            digest.update(data)
+        if digest.hexdigest() == content_hash:
+            continues = content_hash
+    while data := file.read(READ_AT_ONCE):
+        digest.update(data)
+    return digest.digest(), continues
 
 
 def _sample(descriptor: int, size: int) -> bytes:

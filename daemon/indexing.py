@@ -30,7 +30,7 @@ from indexer import notes
 from indexer.pictures import Pictures
 from indexer.plugins import find_plugins
 from indexer.records import Stage
-from search.catalog import Catalog
+from search.catalog import Catalog, Work
 from search.messages import LongFileMessage, NoteMessage, ProgressMessage
 from search.model_messages import ChangeMessage, DeviceMessage, StageMessage
 
@@ -85,6 +85,8 @@ class Indexing:
             threads=settings.processing.workers,
             look_again=self.intake.look_again,
             identified=self._identified,
+            may_go_on=functools.partial(notes.kept, paths.notes),
+            went_on=functools.partial(notes.carry_on, paths.notes),
             refused=lambda: self.progress.finished([], failed=1),
         )
         self._scheduler = Scheduler(
@@ -96,7 +98,8 @@ class Indexing:
             vector_spaces=lambda: self.profiles.vector_spaces,
             without=lambda: self.profiles.set_aside,
             stored=self._stored,
-            ended=functools.partial(notes.forget, paths.notes),
+            done=self._keep_notes,
+            given_up=lambda work: notes.forget(paths.notes, work.content_hash),
             clock=time.monotonic,
             pause=self._governor.pause,
         )
@@ -242,10 +245,17 @@ class Indexing:
         """Those of forgotten contents. A worker that has one in hand may still make some, and is waited for."""
         forgetting.remove_pictures(self.catalog, self._pictures, self._notes, self._scheduler.media_in_hand)
 
+    def _keep_notes(self, work: Work) -> None:
+        """A recording that ended just now may go on: what was found in it is kept for a while."""
+        if time.time() - work.stat.mtime_ns / 1e9 < notes.KEPT_SECONDS:
+            notes.keep(self._notes, work.content_hash, work.stat.size)
+        else:
+            notes.forget(self._notes, work.content_hash)
+
     def _forget_notes(self) -> None:
-        """Drop the notes on long files that nothing more is to be done for: they are gone, or a change of profile that
-        wanted something of them was cancelled."""
-        noted = {bytes.fromhex(name) for name in notes.contents(self._notes)}
+        """Drop the notes on long files that nothing more is to be done for: they are gone, they do not go on, or a
+        change of profile that wanted something of them was cancelled."""
+        noted = {bytes.fromhex(name) for name in set(notes.contents(self._notes)) - notes.kept(self._notes).keys()}
         known = self.catalog.media_with_hashes(noted)
         open_ones = {
             bytes.fromhex(row.content_hash)

@@ -89,7 +89,8 @@ class Scheduler:
         vector_spaces: the stages that need no more than a stored vector, each with that vector's space.
         without: stages that nothing goes through for now.
         stored: called after each committed batch of results.
-        ended: called with the content hash of each long file that is stored or given up.
+        done: called with each long file that is stored.
+        given_up: called with each long file that no attempt is left for.
         clock: monotonic seconds.
         pause: asked while there is work: why none may be given out now, None if it may.
     """
@@ -105,7 +106,8 @@ class Scheduler:
         vector_spaces: Callable[[], Mapping[str, Space]] = dict,
         without: Callable[[], Collection[str]] = tuple,
         stored: Callable[[], None],
-        ended: Callable[[str], None] = lambda _: None,
+        done: Callable[[Work], None] = lambda _: None,
+        given_up: Callable[[Work], None] = lambda _: None,
         clock: Callable[[], float],
         pause: Callable[[], str | None] = lambda: None,
     ) -> None:
@@ -117,7 +119,8 @@ class Scheduler:
         self._vector_spaces = vector_spaces
         self._without = without
         self._stored = stored
-        self._ended = ended
+        self._done = done
+        self._given_up = given_up
         self._clock = clock
         self._pause = pause
         self._working: dict[int, Work] = {}
@@ -314,7 +317,7 @@ class Scheduler:
                 self._settle_failure(failure, work)
             self._reached.pop(analysis.media_id, None)
             if work is not None and (_is_long(work) or (analysis.info and analysis.info.kind != Kind.PHOTO)):
-                self._ended(work.content_hash)
+                self._done(work)
         for failure in failures:
             self._settle_failure(failure, self._working.pop(failure.media_id, None))
         self._stored()
@@ -361,7 +364,7 @@ class Scheduler:
         if failure.permanent or work.attempts + 1 >= MOST_ATTEMPTS:
             self._reached.pop(work.media_id, None)
             if _is_long(work):
-                self._ended(work.content_hash)
+                self._given_up(work)
             return
         wait = BACKOFF_SECONDS[min(work.attempts, len(BACKOFF_SECONDS) - 1)]
         self._not_before[failure.media_id] = self._clock() + wait

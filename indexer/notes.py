@@ -2,16 +2,19 @@
 
 A file of hours is analysed chunk by chunk, and stored as a whole at the end. Until then each finished chunk is a page
 in a folder of the file's content. Pages are named by what they depend on: whoever asks for other stages, or another
-revision of one, finds none. The service forgets the folder once the result is in the catalog.
+revision of one, finds none. The service forgets the folder once the result is in the catalog; that of a file which may
+be a recording that goes on is kept for a while, so that only what is added to it need be analysed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +22,12 @@ import msgspec
 
 from config.errors import CatalogError
 
+logger = logging.getLogger(__name__)
+
 HASH_LENGTH = 64
+KEPT_SECONDS = 3600.0
+"""How long after its last change a recording may go on, and its notes are kept."""
+_SIZE = "size"
 
 _Page = TypeVar("_Page")
 
@@ -74,6 +82,49 @@ def folder_of(folder: Path, content_hash: str) -> Path:
 def contents(folder: Path) -> list[str]:
     """The content hashes of the files that there are notes on."""
     return [path.name for path in folder.glob("[0-9a-f]*") if len(path.name) == HASH_LENGTH]
+
+
+def keep(folder: Path, content_hash: str, size: int) -> None:
+    """Keep the notes on a file of so many bytes, which is done, in case that it is a recording and goes on."""
+    with contextlib.suppress(OSError):  # no notes, or no room: then it is analysed from the beginning
+        (folder_of(folder, content_hash) / _SIZE).write_text(str(size), encoding="ascii")
+
+
+def kept(folder: Path) -> dict[str, int]:
+    """The content hashes, with the sizes in bytes, of the files that are done and may go on."""
+    found = {}
+    for content_hash in contents(folder):
+        path = folder_of(folder, content_hash) / _SIZE
+        with contextlib.suppress(OSError, ValueError):
+            if time.time() - path.stat().st_mtime < KEPT_SECONDS:
+                found[content_hash] = int(path.read_text(encoding="ascii"))
+    return found
+
+
+def carry_on(folder: Path, before: str, after: str) -> None:
+    """Make the notes on a content the ones on another, which begins with all of it.
+
+    What was said of the end is left out: that of a sound says so itself, and the newest page of every pass may.
+    """
+    shutil.rmtree(folder_of(folder, after), ignore_errors=True)
+    try:
+        folder_of(folder, before).rename(folder_of(folder, after))
+    except OSError as error:
+        logger.info("a recording that went on is analysed from its beginning: %s", error)
+        return
+    (folder_of(folder, after) / _SIZE).unlink(missing_ok=True)
+    for passed in folder_of(folder, after).iterdir():
+        pages = sorted(passed.iterdir())
+        ended = next((at for at, page in enumerate(pages) if _is_last(page)), len(pages))
+        for page in pages[min(ended, len(pages) - 1) :]:
+            page.unlink()
+
+
+def _is_last(page: Path) -> bool:
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        said = msgspec.msgpack.decode(page.read_bytes())
+        return isinstance(said, dict) and said.get("last") is True
+    return True
 
 
 def forget(folder: Path, content_hash: str) -> None:

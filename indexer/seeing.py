@@ -18,7 +18,7 @@ from config.errors import StageFailed
 from indexer.acting import act
 from indexer.findings import blamed_on
 from indexer.frame_lane import FrameLane
-from indexer.media.frames import Frame, Strategy
+from indexer.media.frames import Frame, Strategy, frames_at
 from indexer.media.moments import BEGINNING, Mark, Moment, moments
 from indexer.media.preview import FRAMES, animated_preview
 from indexer.media.thumbnail import encode_thumbnail
@@ -104,6 +104,7 @@ class Seer:
         start = mark = pages[-1].mark if pages else BEGINNING
         ordinal = sum(len(page.moments) for page in pages)
         self._given_up = {name for page in pages for name in page.failed}
+        self._draw_missing(pages)
         chunk = _Chunk(time.perf_counter())
 
         def sampled(frame: Frame) -> None:
@@ -130,6 +131,19 @@ class Seer:
         seen = summed_up(pages)
         self._keep_pictures(seen)
         return seen
+
+    def _draw_missing(self, pages: Sequence[Page]) -> None:
+        """The keyframes of a recording that went on have the name of what it was."""
+        looks = enumerate((seen.look for page in pages for seen in page.moments), 1)
+        missing = [
+            (number, look.time)
+            for number, look in looks
+            if look is not None and self._pictures.keyframe(self._content_hash, number) is None
+        ]
+        frames = frames_at(self._video, [when for _, when in missing], threads=self._sampling.threads)
+        for (number, _), frame in zip(missing, frames, strict=False):
+            self._tell(frame.time)
+            self._pictures.keep_keyframe(self._content_hash, number, encode_thumbnail(frame.pixels))
 
     def _begin(self, moment: Moment, ordinal: int, chunk: _Chunk) -> None:
         """Send a moment's frames on their way."""

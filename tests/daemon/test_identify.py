@@ -26,12 +26,16 @@ class Bench:
         self.look_again: list[str] = []
         self.digests: list[bytes] = []
         self.refusals = 0
+        self.beginnings: dict[str, int] = {}
+        self.went_on: list[tuple[str, str]] = []
         self.identifier = Identifier(
             self.catalog,
             stages=lambda: STAGES,
             threads=2,
             look_again=self.look_again.append,
             identified=self._identified,
+            may_go_on=lambda: self.beginnings,
+            went_on=lambda before, after: self.went_on.append((before, after)),
             refused=self._refused,
         )
 
@@ -195,3 +199,16 @@ def test_a_file_that_the_system_does_not_give_is_tried_again_at_the_next_scan(be
     bench.finish()
     assert bench.catalog.problems() == []
     assert bench.catalog.media_at(str(path)) is not None
+
+
+def test_a_recording_that_went_on_is_known_by_its_beginning_and_one_that_was_changed_is_not(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    first, second = os.urandom(300_000), os.urandom(200_000)
+    hashes = [hashlib.sha256(data).hexdigest() for data in (first[:1000], first, first + second)]
+    bench.beginnings = {hashes[0]: 1000, hashes[1]: len(first), hashlib.sha256(second).hexdigest(): len(second)}
+    grown, changed = tmp_path / "grown.ts", tmp_path / "changed.ts"
+    grown.write_bytes(first + second)
+    changed.write_bytes(b"?" + first[1:] + second)
+    bench.record(grown, changed)
+    bench.finish()
+    assert bench.went_on == [(hashes[1], hashes[2])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,8 @@ def scheduler(line: Line, workers: ScriptedWorkers) -> Scheduler:
         line.progress,
         look_ahead=2,
         stored=lambda: None,
-        ended=functools.partial(notes.forget, line.folder / "notes"),
+        done=lambda work: notes.forget(line.folder / "notes", work.content_hash),
+        given_up=lambda work: notes.forget(line.folder / "notes", work.content_hash),
         clock=line.clock,
     )
 

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from config.errors import ModelError, StageBroken, StageFailed
+from indexer import notes
 from indexer.models.builtin import load_concept_model
 from indexer.models.concept_stage import ConceptStage
 from indexer.models.speech import SpeechStage
@@ -326,3 +327,33 @@ def test_a_video_that_nobody_wants_any_more_is_broken_off_and_the_next_one_is_do
     assert vanished == [1, 2]
     assert [one.media_id for one in results if isinstance(one, Analysis)] == [3]
     assert max(told) < 0.9
+
+
+def test_only_what_a_recording_gained_is_analysed(run: Run, load: Callable[[str], LoadedStage], tmp_path: Path) -> None:
+    """The same is found as in one pass over all of it, and most of the pictures are looked at once."""
+    stages = (*LOOKS, SPEECH, Bright.name)
+    shots = [Shot(photo, 14) for photo in ("coffee.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")]
+    says = [(4.0, "Happy birthday to you."), (30.0, "Look at the yellow flower in the garden."), (50.0, "Good night.")]
+    whole = film(tmp_path / "whole.ts", [*shots, *shots], says=[*says, *((at + 56, text) for at, text in says)])
+    expected = only(run([video(whole, *stages)], load, batch_size=1))
+    shutil.rmtree(tmp_path / "notes")
+
+    data = whole.read_bytes()
+    recording = tmp_path / "recording.ts"
+    recording.write_bytes(data[: len(data) * 3 // 4 // 188 * 188])
+    before, after = video(recording, *stages), video(whole, *stages)
+    run([before], load, batch_size=1)
+    notes.keep(tmp_path / "notes", before.content_hash, recording.stat().st_size)
+    assert notes.kept(tmp_path / "notes") == {before.content_hash: recording.stat().st_size}
+    Pictures(tmp_path / "thumbnails").forget(before.content_hash)
+    Pictures(tmp_path / "thumbnails").forget(after.content_hash)
+
+    notes.carry_on(tmp_path / "notes", before.content_hash, after.content_hash)
+    gained = Fuse(expected.frames * 2 // 3)
+    found = only(run([after], lambda name: gained if name == gained.name else load(name), batch_size=1))
+    assert dataclasses.replace(found, seconds={}, frames=0) == dataclasses.replace(expected, seconds={}, frames=0)
+    keyframes = Pictures(tmp_path / "thumbnails")
+    assert all(
+        keyframes.keyframe(after.content_hash, one.ordinal) for one in found.segments if one.keyframe is not None
+    )
+    assert notes.contents(tmp_path / "notes") == [after.content_hash]
