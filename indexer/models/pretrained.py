@@ -128,7 +128,7 @@ def _repaired_config(folder: Path) -> Any | None:
 
     settings = read_settings(folder, CONFIG)
     kind = settings.get("model_type")
-    if kind not in CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         return None
     config_class = CONFIG_MAPPING[kind]
     switches = {field.name for field in dataclasses.fields(config_class) if field.type in (bool, "bool")}

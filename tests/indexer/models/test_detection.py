@@ -255,7 +255,12 @@ def with_config(folder: Path, copy: Path, **settings: Any) -> DetectionNetwork:
 
 
 def test_a_detr_saved_by_transformers_4_loads(folders: dict[str, Path], tmp_path: Path) -> None:
-    saved_by_4 = {"transformers_version": "4.57.1", "backbone": None, "backbone_kwargs": None, "dilation": None}
+    saved_by_4: dict[str, Any] = {
+        "transformers_version": "4.57.1",
+        "backbone": None,
+        "backbone_kwargs": None,
+        "dilation": None,
+    }
     saved_by_4 |= {"use_timm_backbone": False, "use_pretrained_backbone": None}
     old = with_config(folders["detr"], tmp_path / "old", **saved_by_4)
     new = DetectionNetwork("tiny-detr", str(folders["detr"]), "key", "")
