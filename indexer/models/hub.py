@@ -112,10 +112,13 @@ class Pull:
         """Where it comes from, for the user."""
         return self._offer.origin
 
-    @property
     def missing(self) -> int:
-        """Bytes that are still to be fetched. Raises OSError."""
-        return self.total - sum(path.stat().st_size for path in self._workplace.rglob("*") if path.is_file())
+        """Bytes that are still to be fetched."""
+        workplace = self._store.workplace(self._entry, self._revision)
+        try:
+            return self.total - sum(path.stat().st_size for path in workplace.rglob("*") if path.is_file())
+        except OSError:
+            return self.total
 
     def run(self, progress: Callable[[Progress], None]) -> None:
         """Fetch what is missing and install. What was fetched before is not fetched again.
@@ -147,13 +150,9 @@ class Pull:
     def _revision(self) -> str:
         return self._offer.commit or "folder"
 
-    @property
-    def _workplace(self) -> Path:
-        return self._store.workplace(self._entry, self._revision)
-
     def _install(self) -> None:
         workplace = self._store.make_workplace(self._entry, self._revision)
-        missing = self.missing
+        missing = self.missing()
         if self._store.free_bytes() < missing + SPARE:
             raise _no_room(self._entry, self._store, None, missing)
         files = {path: self._fetch(path, expected, workplace) for path, expected in self._expected.items()}
