@@ -33,6 +33,8 @@ class Folder:
         self._folder = folder = self._find(entry)
         manifest = read_manifest(folder)
         commit = manifest.commit if manifest else _snapshot_commit(folder)
+        if commit and not _COMMIT.fullmatch(commit):
+            raise PullFailed(f"The manifest in {folder} is damaged.", "Copy the folder again, or delete its manifest.")
         if commit and entry.revision not in (None, commit):
             raise PullFailed(
                 f"{folder} holds another revision of {entry.name} ({commit[:12]}).",

@@ -40,6 +40,8 @@ _TRIES: Final = 6
 _LONGEST_WAIT: Final = 330.0
 """Seconds that one pull of a model waits in all. The hub counts requests in windows of 300 seconds (its documentation,
 "Hub rate limits")."""
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
 
 class _Lfs(msgspec.Struct):
@@ -107,7 +109,7 @@ class RemoteHub:
                 listing = msgspec.json.decode(answer.read(_LARGEST_LISTING), type=_Listing)
         except (msgspec.DecodeError, http.client.HTTPException, OSError) as error:
             raise self._strange(entry, f"its answer cannot be read ({error})") from error
-        if entry.revision not in (None, listing.sha):
+        if entry.revision not in (None, listing.sha) or not _COMMIT.fullmatch(listing.sha):
             raise self._strange(entry, f"it answers with the commit {listing.sha}")
         siblings = {sibling.rfilename: sibling for sibling in listing.siblings}
         files = {file.path: self._expected(entry, siblings.get(file.path), file.path) for file in entry.files}
@@ -147,7 +149,7 @@ class RemoteHub:
                         raise self._refused(entry, error.code) from error
                     elif not self._waits(attempt, asked := _asked_wait(error.headers)):
                         raise self._busy(error.code, asked) from error
-            except (http.client.HTTPException, OSError) as error:
+            except (http.client.HTTPException, OSError, ValueError) as error:  # ValueError: a redirect to no address
                 # A file that was coming is asked for again: the connection may be back in a moment.
                 if not (offset and self._waits(attempt, None)):
                     raise self._unreachable(entry, _reason(error)) from error
@@ -212,15 +214,14 @@ def _asked_wait(headers: Message) -> float | None:
     """Seconds for which a busy hub asks: Retry-After (RFC 9110, section 10.2.3), else the rest of its window, which it
     gives as `RateLimit: "resolvers";r=0;t=55`. None if it does not say."""
     asked = (headers.get("Retry-After") or "").strip()
-    if asked.isdecimal():
-        return float(asked)
-    if window := re.search(r"\bt=(\d+)", headers.get("RateLimit") or ""):
+    if seconds := _SECONDS.fullmatch(asked):
+        return float(seconds[0])
+    if window := re.search(rf"\bt=({_SECONDS.pattern})\b", headers.get("RateLimit") or ""):
         return float(window[1])
     try:
-        moment = email.utils.parsedate_to_datetime(asked)
-    except ValueError:
+        return max(0.0, email.utils.parsedate_to_datetime(asked).timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def _proxy_of(endpoint: str) -> str | None:

@@ -64,6 +64,7 @@ def test_a_busy_hub_is_asked_again_with_growing_pauses(hub: HubServer, store: St
         ({"Retry-After": "0"}, 0),
         ({"RateLimit": '"resolvers";r=0;t=55'}, 55),
         ({"Retry-After": "soon"}, 1),
+        ({"Retry-After": "9" * 400}, 1),
         ({"Retry-After": email.utils.formatdate(0, usegmt=True)}, 0),
     ],
 )
@@ -76,6 +77,19 @@ def test_a_date_to_wait_for_is_understood(hub: HubServer, store: Store) -> None:
     hub.faults.busy = [(503, {"Retry-After": email.utils.formatdate(time.time() + 60, usegmt=True)})]
     [seconds] = fetch(Hub(hub.endpoint), store)
     assert 50 < seconds <= 60
+
+
+@pytest.mark.parametrize("place", ["http://[::1", "http://127.0.0.1:99999999", "ftp://127.0.0.1"])
+def test_a_redirect_that_leads_nowhere_is_no_traceback(hub: HubServer, store: Store, place: str) -> None:
+    hub.faults.busy = [(302, {"Location": place})]
+    with pytest.raises(PullFailed):
+        fetch(Hub(hub.endpoint, token=TOKEN), store)
+
+
+def test_a_commit_that_is_none_is_no_name_of_a_folder(hub: HubServer, store: Store) -> None:
+    hub.commit = "../../elsewhere"
+    with pytest.raises(PullFailed, match="answers with the commit"):
+        pull(dataclasses.replace(ENTRY, revision=None), store, source=Hub(hub.endpoint), progress=lambda _: None)
 
 
 def test_waiting_has_an_end(hub: HubServer, store: Store) -> None:
