@@ -21,6 +21,7 @@ from daemon.journal import journal_handler
 from daemon.render import duration
 from search.client import Client
 from search.messages import ProgressMessage
+from search.model_messages import ModelsMessage
 
 if TYPE_CHECKING:
     from config.commands import SubParsers
@@ -78,7 +79,7 @@ def run(
     settings = load(environ=environ, flags=flags, config=config)
     match args.command:
         case "index":
-            return _index(args, out, settings)
+            return _index(args, out, settings, environ)
         case "run":
             return _run(args, settings, environ, lambda: load(environ=environ, flags=flags, config=config))
         case "retry":
@@ -91,7 +92,7 @@ def run(
             return installer.run(args, settings, out)
 
 
-def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
+def _index(args: argparse.Namespace, out: TextIO, settings: Settings, environ: Mapping[str, str]) -> int:
     from daemon.intake import NoSuchPath, absolute  # noqa: PLC0415 - these commands alone need the indexing half
 
     # The process that indexes knows the library: it refuses what is neither there nor known.
@@ -100,13 +101,14 @@ def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
         raise NoSuchPath("There is nothing to index.", "Name folders: `reverie index ~/Pictures`.")
     began = time.monotonic()
     if args.ray is not None:
-        return _index_here(args, out, settings, paths, began)  # a service that runs holds the library, and is named
+        return _index_here(args, out, settings, environ, paths)  # a service that runs holds the library, and is named
     client = Client(settings.paths.socket, timeout=settings.socket.timeout_seconds)
     messages = cast(Iterator[ProgressMessage], client.stream("/v1/index", {"paths": paths}))
     try:
         first = next(messages)
     except NoService:
-        return _index_here(args, out, settings, paths, began)
+        return _index_here(args, out, settings, environ, paths)
+    from daemon.first_use import offer_once  # noqa: PLC0415
     from daemon.progress_bar import ProgressBar  # noqa: PLC0415
 
     with ProgressBar() as bar:
@@ -114,17 +116,24 @@ def _index(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
         bar.show(first)
         for last in messages:
             bar.show(last)
-    return _conclude(args, out, last, began)
+    offer = None if args.json else offer_once(lambda: cast(ModelsMessage, client.get("/v1/models")), environ)
+    return _conclude(args, out, last, began, offer)
 
 
-def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths: Sequence[str], began: float) -> int:
+def _index_here(
+    args: argparse.Namespace, out: TextIO, settings: Settings, environ: Mapping[str, str], paths: Sequence[str]
+) -> int:
     """Index in this process, as the only writer of the library."""
+    from daemon.first_use import offer_once  # noqa: PLC0415
     from daemon.indexing import Indexing  # noqa: PLC0415
     from daemon.intake import absolute  # noqa: PLC0415
     from daemon.lock import LibraryLock  # noqa: PLC0415
+    from daemon.model_report import known_models  # noqa: PLC0415
     from daemon.progress_bar import ProgressBar  # noqa: PLC0415
     from daemon.setup import employ_cluster  # noqa: PLC0415
 
+    began = time.monotonic()
+    offer: str | None = None
     _log_to_stderr(logging.WARNING, {})
     if not settings.paths.catalog.exists():
         absolute(paths)  # before a library is made for nothing
@@ -148,12 +157,14 @@ def _index_here(args: argparse.Namespace, out: TextIO, settings: Settings, paths
                 indexing.run(bar.show, interrupted)
                 indexing.intake.look_elsewhere(paths)
             last: ProgressMessage = {**indexing.report("done"), "notes": told}
+            if not args.json and not interrupted():
+                offer = offer_once(lambda: known_models(indexing.catalog, settings.paths, None), environ)
         finally:
             indexing.close()
     if interrupted():
         sys.stderr.write("Interrupted. What is done is kept; run the same command to go on.\n")
         return INTERRUPTED
-    return _conclude(args, out, last, began)
+    return _conclude(args, out, last, began, offer)
 
 
 @contextlib.contextmanager
@@ -170,7 +181,9 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage, began: float) -> int:
+def _conclude(
+    args: argparse.Namespace, out: TextIO, last: ProgressMessage, began: float, offer: str | None = None
+) -> int:
     done, seconds = last["done"] - last["failed"], time.monotonic() - began
     if args.json:
         out.write(json.dumps({**last, "seconds": round(seconds, 2)}) + "\n")
@@ -183,6 +196,8 @@ def _conclude(args: argparse.Namespace, out: TextIO, last: ProgressMessage, bega
         out.write("Everything is up to date.")
     failed = f" {last['failed']:,} could not be indexed: `reverie status` says why." if last["failed"] else ""
     out.write(f"{failed}\n")
+    if offer is not None:
+        out.write(f"{offer}\n")
     return DONE
 
 

@@ -46,7 +46,9 @@ def add_parsers(subparsers: SubParsers) -> None:
     )
     pull = actions.add_parser("pull", help="fetch a profile's models, or one model", description=about)
     pull.add_argument("name", help="a profile or a model")
-    pull.add_argument("--from", dest="folder", type=Path, metavar="DIR", help="take the files from this folder")
+    help_text = "take the files from this folder, or from a cache of the hub's own client"
+    pull.add_argument("--from", dest="folder", type=Path, metavar="DIR", help=help_text)
+    pull.add_argument("--yes", action="store_true", help="do not ask before more than 1 GB is fetched")
 
     about = (
         "Change to a profile. Its vectors are made beside the old ones, which go on answering until all is ready; then "
@@ -211,9 +213,10 @@ def _cancel(args: argparse.Namespace, out: TextIO, settings: Settings) -> int:
 
 
 def _pull(args: argparse.Namespace, out: TextIO, settings: Settings, environ: Mapping[str, str]) -> int:
-    from daemon.pulling import pull_all  # noqa: PLC0415
+    from daemon.pulling import ask, pull_all  # noqa: PLC0415
 
-    outcome = pull_all(args.name, settings.paths, environ, folder=args.folder)
+    confirm = (lambda _: True) if args.yes else ask
+    outcome = pull_all(args.name, settings.paths, environ, folder=args.folder, confirm=confirm)
     if args.json:
         _print_json(out, outcome)
         return DONE

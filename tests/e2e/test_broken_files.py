@@ -167,7 +167,7 @@ def test_broken_files_are_left_alone_until_they_change(reverie: Reverie, broken_
     photos = reverie.library.parent / "photos"
     # What the system refuses to let be read is tried at each scan; what is broken is not.
     again = "Everything is up to date. 1 could not be indexed: `reverie status` says why.\n"
-    assert reverie.run("index", photos).stdout == again
+    assert reverie.run("index", photos).stdout.startswith(again)
     (photos / "broken" / "empty.jpg").write_bytes(locate("flower.jpg").read_bytes())
     (photos / "broken" / "forbidden.png").chmod(0o644)
     assert f"{len(broken_names)} files" in reverie.run("retry").stdout

@@ -47,6 +47,7 @@ def test_a_first_run_indexes_and_a_second_has_nothing_to_do(reverie: Reverie, ph
     first = reverie.run("index", photos)
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.startswith("2 files indexed in ")
+    assert "`reverie models pull standard`" in first.stdout
     assert reverie.run("index", photos).stdout == "Everything is up to date.\n"
     told = reverie.json("index", photos)
     assert (told["state"], told["done"], told["total"], told["failed"]) == ("done", 0, 0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -243,3 +244,34 @@ def test_a_model_that_is_not_installed_is_named_with_the_command(tmp_path: Path,
     with pytest.raises(ModelError) as caught:
         load("detection:tiny-detr", entry, elsewhere)
     assert "reverie models pull tiny-detr" in caught.value.remedy
+
+
+def with_config(folder: Path, copy: Path, **settings: Any) -> DetectionNetwork:
+    """A copy of a saved model whose config.json says something else."""
+    shutil.copytree(folder, copy)
+    config = json.loads((copy / "config.json").read_bytes())
+    (copy / "config.json").write_text(json.dumps(config | settings))
+    return DetectionNetwork("tiny-detr", str(copy), "key", "")
+
+
+def test_a_detr_saved_by_transformers_4_loads(folders: dict[str, Path], tmp_path: Path) -> None:
+    saved_by_4: dict[str, Any] = {
+        "transformers_version": "4.57.1",
+        "backbone": None,
+        "backbone_kwargs": None,
+        "dilation": None,
+    }
+    saved_by_4 |= {"use_timm_backbone": False, "use_pretrained_backbone": None}
+    old = with_config(folders["detr"], tmp_path / "old", **saved_by_4)
+    new = DetectionNetwork("tiny-detr", str(folders["detr"]), "key", "")
+    inputs = new.prepare(photos())
+    np.testing.assert_array_equal(old.judged(run(old.load(), inputs)), new.judged(run(new.load(), inputs)))
+
+
+@pytest.mark.parametrize("wrong", [{"num_queries": None}, {"dilation": "yes"}, {"encoder_layers": "two"}])
+def test_a_configuration_that_transformers_refuses_is_a_model_error(
+    folders: dict[str, Path], tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(ModelError, match=f"'{next(iter(wrong))}' expected") as caught:
+        with_config(folders["detr"], tmp_path / "wrong", **wrong).load()
+    assert caught.value.remedy

@@ -71,7 +71,12 @@ def store(tmp_path: Path) -> Store:
 
 def fetch(hub: HubServer | Path, store: Store, entry: ModelEntry = ENTRY) -> list[Progress]:
     told: list[Progress] = []
-    pull(entry, store, source=hub if isinstance(hub, Path) else Hub(hub.endpoint, 5), progress=told.append)
+    pull(
+        entry,
+        store,
+        source=hub if isinstance(hub, Path) else Hub(hub.endpoint, 5, pause=lambda _: None),
+        progress=told.append,
+    )
     return told
 
 
