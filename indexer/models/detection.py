@@ -34,8 +34,8 @@ from indexer.models.served import ServedNetwork
 from indexer.models.store import Store
 from indexer.records import Detection, RuntimeReport, Tag
 from indexer.runtime.artifacts import key_of
+from indexer.runtime.limits import BOXES
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
-from indexer.runtime.parity import REDUCED_PRECISION, SAME_PRECISION
 from indexer.stage import Findings, View
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ class DetectionNetwork:
     """A detector as a `Network`: pictures in, class logits (N, Q, C) and boxes (N, Q, 4) out."""
 
     outputs = ("logits", "pred_boxes")
-    same_precision = SAME_PRECISION
-    reduced_precision = REDUCED_PRECISION
+    limits = BOXES
 
     def __init__(self, model: str, folder: str, key: str, side: str) -> None:
         """`key` stands for the weights, `side` is in pixels or empty. Raises ModelError for an unknown architecture."""

@@ -41,7 +41,6 @@ class TensorRTFp16:
 
     name = "tensorrt-fp16"
     title = "TensorRT fp16"
-    reduced = True
     on_gpu = True
     source: str | None = None
     precision = "fp16"
