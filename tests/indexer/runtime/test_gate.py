@@ -7,7 +7,8 @@ import pytest
 
 from indexer.models.resources import Resources
 from indexer.runtime.gate import Report, judge
-from indexer.runtime.parity import IMAGE_REDUCED_PRECISION, SAME_PRECISION, Matrix, compare_items
+from indexer.runtime.limits import EMBEDDINGS
+from indexer.runtime.parity import SAME_PRECISION, Matrix, compare_items
 from indexer.runtime.runtimes import Runtime
 from indexer.runtime.samples import GateSamples
 from tests.indexer.runtime.planted import Constant, Half, Loaded, tiny_network
@@ -72,10 +73,10 @@ def test_rounding_does_not_change_the_ranking_of_near_duplicates(rows: Matrix) -
 
 def test_nearly_parallel_rows_that_lose_their_differences_are_refused(rows: Matrix) -> None:
     blurred = rows + np.random.default_rng(8).normal(0, 0.02, rows.shape).astype(np.float32)
-    verdict = compare_items(blurred, rows, IMAGE_REDUCED_PRECISION)
-    assert verdict.cosine > IMAGE_REDUCED_PRECISION.cosine
+    verdict = compare_items(blurred, rows, EMBEDDINGS["int8"])
+    assert verdict.cosine > EMBEDDINGS["int8"].cosine
     assert not verdict.passed
-    assert verdict.overlap < IMAGE_REDUCED_PRECISION.overlap
+    assert verdict.overlap < EMBEDDINGS["int8"].overlap
 
 
 def test_a_reference_that_says_the_same_to_all_proves_nothing(rows: Matrix) -> None:
