@@ -1,5 +1,4 @@
-"""Networks of the shapes of the listed models, with random weights: what each costs is that of the real one, what it says
-means nothing.
+"""Networks of the shapes of the listed models, with random weights: each costs what the real one costs, and says nothing.
 
 The configurations are those that the models' repositories publish; weights are as transformers makes them for a fresh
 model. The other side of a dual encoder stays tiny: no photo meets it.

@@ -149,7 +149,8 @@ class MlModels(Section):
     )
     allow_tf32: bool = Field(
         default=False,
-        description="Whether a GPU may round the factors of 32-bit products to 10 bits (TF32), where that passes the check.",
+        description="Whether a GPU may round the factors of 32-bit products to 10 bits (TF32). "
+        "What 16 bits are too few for then gets these.",
     )
     cudnn_benchmark: bool = Field(
         default=True,

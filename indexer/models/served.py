@@ -45,7 +45,7 @@ class ServedNetwork:
         self._runner = BatchRunner(self._slot, sizes)
 
     def __call__(self, *inputs: np.ndarray) -> Arrays:
-        """Numbers that are finite. A batch that the runtime fails on goes through the reference before a file is blamed.
+        """Numbers that are finite. A batch that fails goes through the reference before a file is blamed.
 
         Raises OutOfDeviceMemory and DeviceFailed as `BatchRunner.run` does; StageFailed, or what the reference raises,
         if the reference fails on the batch as well.

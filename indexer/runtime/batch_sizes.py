@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from numpy.typing import NDArray
 import numpy as np
+from numpy.typing import NDArray
 
 from config.errors import OutOfDeviceMemory
 from indexer.runtime.engines import EngineInfo

@@ -39,8 +39,8 @@ def reason_of(error: Exception) -> str:
 
 @contextlib.contextmanager
 def device_errors(device: str) -> Iterator[None]:
-    """Turn what the runtimes raise into `OutOfDeviceMemory`, `DeviceFailed` or, for a card that the installed library has
-    no code for, plain `ModelError`; anything else is a defect and passes.
+    """Turn what the runtimes raise into `OutOfDeviceMemory`, `DeviceFailed` or, for a card that the installed library
+    has no code for, plain `ModelError`; anything else is a defect and passes.
 
     By the message, as neither ONNX Runtime nor cuBLAS has a class for it.
     """

@@ -27,14 +27,15 @@ EMBEDDINGS: Limits = {
     # Seven bits. Right: 6e-5 and 1.9e-4; ten times that: 1.1e-3 and 7e-3.
     "bf16": Thresholds(cosine=0.999, spread=0.98, overlap=0.95, explained=0.999),
     # An error of cosine 0.99 has length 0.14; over 512 dimensions it moves the similarity with a query by about 0.006,
-    # while the right photo often lies only 0.05 above a wrong one. Right: 2e-3 and 5e-3; ten times that: 1.6e-2 and 7e-2.
+    # while the right photo often lies only 0.05 above a wrong one. Right: 2e-3 and 5e-3; ten times that: 1.6e-2 and
+    # 7e-2.
     "int8": Thresholds(cosine=0.99, spread=0.97, overlap=0.9, explained=0.95),
 }
 """Vectors that are searched by their angle."""
 
 SCORES: Limits = {
     "fp32": SAME_PRECISION,
-    # Right: 2e-5 and 3e-4; ten times that: 3e-4 where the variance says little (1e-4), 9e-3 in it where the cosine does.
+    # Right: 2e-5 and 3e-4; ten times that: 3e-4, or 9e-3 in the variance where the cosine says little.
     "tf32": Thresholds(cosine=0.9999, spread=0.99, overlap=0.97, explained=0.999),
     # The same: 1.6e-5 and 9e-5; ten times that: 2.6e-4, or 4.6e-3 in the variance.
     "fp16": Thresholds(cosine=0.9999, spread=0.98, overlap=0.97, explained=0.999),
@@ -47,8 +48,8 @@ SCORES: Limits = {
 
 BOXES: Limits = {
     "fp32": SAME_PRECISION,
-    # D-FINE and RT-DETR pick their queries by score: a rounding can let another in, and its box comes with it. Right, on
-    # D-FINE S: up to 4e-4 and 5e-3, nine of ten neighbours; ten times that: 1.2e-2 in the variance at least.
+    # D-FINE and RT-DETR pick their queries by score: a rounding can let another in, and its box comes with it. Right,
+    # on D-FINE S: up to 4e-4 and 5e-3, 95 of 100 neighbours; ten times that: 1.2e-2 in the variance at least.
     "tf32": Thresholds(cosine=0.999, spread=0.97, overlap=0.93, explained=0.99),
     "fp16": Thresholds(cosine=0.999, spread=0.97, overlap=0.93, explained=0.99),
     # Right, on D-FINE S: 7e-5 and 1.1e-2; ten times that: 7e-3 and 1.5.

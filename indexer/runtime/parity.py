@@ -1,7 +1,7 @@
 """The gate an engine must pass before it may write vectors: its output must be the reference's, on the same inputs.
 
-The thresholds of networks that may run in several precisions are in `limits`. Close outputs alone prove little (a network that always says the same is
-close to itself), so the spread over the inputs and, where outputs are compared by rank, the ranking count as well.
+Close outputs alone prove little (a network that always says the same is close to itself), so the spread over the inputs
+and, where outputs are compared by rank, the ranking count as well. What must be reached is in `limits`, by precision.
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ class EngineSlot:
             return None
         except ModelError as error:
             refusal = Refusal(runtime.title, error.title, error.remedy)
-        except Exception as error:  # noqa: BLE001 - a library may raise anything; the next runtime serves instead
+        except Exception as error:
             logger.warning("%s", runtime.title, exc_info=True)
             refusal = Refusal(runtime.title, f"it cannot be opened: {reason_of(error)}", "")
         else:

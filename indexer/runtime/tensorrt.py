@@ -66,7 +66,7 @@ class TensorRTFp16:
         return None
 
     def recipe(self, resources: Resources) -> tuple[str, ...]:
-        """torch-tensorrt, TensorRT, ModelOpt, the shapes, the card's number, and all that an engine on a GPU depends on.
+        """TensorRT's packages, the shapes, the card's number, and all that an engine on a GPU depends on.
 
         A saved engine goes back to the card that it was built on: its twin in the next slot needs one of its own.
         """

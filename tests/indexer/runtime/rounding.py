@@ -1,4 +1,4 @@
-"""How a right engine of each precision rounds, on a processor, and the same engine with its errors made ten times larger.
+"""How a right engine of each precision rounds, on a processor; and the same engine with ten times the errors.
 
 float16 and bfloat16 are PyTorch's own autocast, as on a GPU. TF32 and int8 are emulated: what goes into each matrix
 product and convolution is rounded first, and the sums are float32, as the tensor cores have it.
@@ -62,7 +62,7 @@ def tf32(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def int8(tensor: torch.Tensor) -> torch.Tensor:
-    """127 steps to each side: weights for each output, activations for the whole tensor, as ModelOpt's default has it."""
+    """127 steps to each side: weights for each output, activations for the whole tensor, as in ModelOpt's default."""
     if isinstance(tensor, torch.nn.Parameter):
         largest = tensor.abs().amax(dim=tuple(range(1, tensor.dim())), keepdim=True)
     else:

@@ -64,7 +64,7 @@ class TwoInputs(TinyNetwork):
 
 @pytest.mark.parametrize(("device", "number"), [("auto", 0), ("cuda", 0), ("cuda:1", 1)])
 def test_an_engine_is_built_for_the_card_that_the_settings_name_and_passes_the_gate(
-    device: str, number: int, machine: Machine, resources: Resources, samples: GateSamples, tmp_path: Path
+    device: str, number: int, machine: Machine, *, resources: Resources, samples: GateSamples, tmp_path: Path
 ) -> None:
     runtime, network, wanted = TensorRTFp16(), tiny_network("plain"), on(resources, device)
     assert runtime.availability(wanted) is None

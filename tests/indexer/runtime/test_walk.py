@@ -15,7 +15,7 @@ from indexer.models.resources import Resources
 from indexer.runtime import cuda
 from indexer.runtime.gate import judge, reference_rows
 from indexer.runtime.network import Network
-from indexer.runtime.parity import compare_items
+from indexer.runtime.parity import Matrix, compare_items
 from indexer.runtime.runtimes import Runtime
 from indexer.runtime.samples import GateSamples
 from indexer.runtime.torch_cpu import open_reference
@@ -70,7 +70,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Network]:
 
 
 @pytest.fixture(scope="module")
-def rows(networks: dict[str, Network], samples: GateSamples) -> dict[str, np.ndarray]:
+def rows(networks: dict[str, Network], samples: GateSamples) -> dict[str, Matrix]:
     return {name: reference_rows(network, samples, threads=1) for name, network in networks.items()}
 
 
@@ -85,8 +85,9 @@ def cards(tmp_path: Path) -> Iterator[Cards]:
 def test_every_listed_architecture_passes_on_a_card(
     name: str,
     networks: dict[str, Network],
-    rows: dict[str, np.ndarray],
+    rows: dict[str, Matrix],
     cards: Cards,
+    *,
     resources: Resources,
     samples: GateSamples,
 ) -> None:
@@ -107,7 +108,7 @@ def test_every_listed_architecture_passes_on_a_card(
 
 @pytest.mark.parametrize("name", ["clip", "detr", "segformer", "videomae", "ast"])
 def test_an_engine_with_ten_times_the_errors_of_a_right_one_is_refused_at_each_precision(
-    name: str, networks: dict[str, Network], rows: dict[str, np.ndarray], samples: GateSamples
+    name: str, networks: dict[str, Network], rows: dict[str, Matrix], samples: GateSamples
 ) -> None:
     network = networks[name]
     inputs, reference = network.prepare(samples), open_reference(network, threads=1)
@@ -122,7 +123,7 @@ def test_an_engine_with_ten_times_the_errors_of_a_right_one_is_refused_at_each_p
 
 @pytest.mark.parametrize("name", UNSTEADY)
 def test_a_detector_that_picks_its_queries_is_refused_with_ten_times_the_errors(
-    name: str, networks: dict[str, Network], rows: dict[str, np.ndarray], samples: GateSamples
+    name: str, networks: dict[str, Network], rows: dict[str, Matrix], samples: GateSamples
 ) -> None:
     network = networks[name]
     wrong = TenTimes(rounded(network, "tf32"), open_reference(network, threads=1))
