@@ -1,4 +1,4 @@
-"""Networks of the shapes of the listed models, with random weights: each costs what the real one does, and means nothing.
+"""Networks of the shapes of the listed models, with random weights: each costs what the real one does.
 
 The configurations are those that the models' repositories publish; weights are as transformers makes them for a fresh
 model. The other side of a dual encoder stays tiny: no photo meets it.

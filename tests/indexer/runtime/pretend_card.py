@@ -1,7 +1,7 @@
 """NVIDIA cards that PyTorch sees and that compute on the processor: all of the CUDA runtimes runs but the kernels.
 
-A tensor that is sent to a card stays where it is. Like the card, it insists on what only a card would notice: which
-card is current, and that a device has a number.
+A tensor that is sent to a card stays where it is, and it is noted what only a card would notice: which one was meant,
+and which one was current.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ class Cards:
         """The modes in which `torch.compile` was called."""
 
     def taken(self, device: Any) -> Any:
-        """The processor in a card's place. Raises AssertionError for a card without a number, or one not there."""
+        """The processor in a card's place. A card without a number is the current one."""
         if device is None or torch.device(device).type != "cuda":
             return device
-        index = torch.device(device).index
-        assert index is not None, f"{device} has no number"
+        index = self._number(device)
         assert index < CARDS
         self.placed.append(index)
         return _CPU
@@ -46,13 +45,15 @@ class Cards:
     @contextlib.contextmanager
     def select(self, device: Any) -> Iterator[None]:
         """`torch.cuda.device`."""
-        before, index = self.current, torch.device(device).index
-        assert index is not None
-        self.current = index
+        before, self.current = self.current, self._number(device)
         try:
             yield
         finally:
             self.current = before
+
+    def _number(self, device: Any) -> int:
+        index = torch.device(device).index
+        return self.current if index is None else index
 
 
 class _Stream:
