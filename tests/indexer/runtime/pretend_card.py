@@ -92,7 +92,8 @@ def pretend(patch: pytest.MonkeyPatch, folder: Path) -> Cards:
     _stay(patch, torch.nn.Module, cards)
     patch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     patch.setattr(torch.Tensor, "record_stream", lambda tensor, stream: None)
-    autocast, compiling = torch.autocast, torch.compile
+    autocast: Any = torch.autocast
+    compiling: Any = torch.compile
     patch.setattr(torch, "autocast", lambda kind, **options: autocast("cpu" if kind == "cuda" else kind, **options))
 
     def graph_only(module: Any, *, mode: str, dynamic: bool) -> Any:

@@ -92,7 +92,7 @@ def test_everything_goes_to_the_card_that_the_settings_name(
             seen.append(cards.current)
             return pixels.mean(dim=(2, 3))
 
-    network.load = Seeing  # type: ignore[assignment]
+    network.load = Seeing  # type: ignore[method-assign]
     cuda.CudaFp16().open(network, Path(), resources=second)(*network.prepare(samples))
     assert set(cards.placed) == {1}
     assert set(seen) == {1}  # CUDA graphs and TensorRT's engines run on the current card
