@@ -147,6 +147,11 @@ class MlModels(Section):
     enable_amp: bool = Field(
         default=True, description="Whether a GPU may compute in 16 bits (mixed precision), where that passes the check."
     )
+    allow_tf32: bool = Field(
+        default=False,
+        description="Whether a GPU may round the factors of 32-bit products to 10 bits (TF32). "
+        "What 16 bits are too few for then gets these.",
+    )
     cudnn_benchmark: bool = Field(
         default=True,
         description="Whether a GPU tries several ways of each convolution at first and keeps the fastest.",

@@ -41,6 +41,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     tensorrt_precision: str
     enable_amp: bool
     cudnn_benchmark: bool
+    allow_tf32: bool = False
     memory_megabytes: int | None = None
     """Of each GPU, what the worker may take; None: what is free."""
     avoid: tuple[str, ...] = ()

@@ -52,6 +52,7 @@ def setup_of(
         tensorrt_precision=networks.tensorrt_precision,
         enable_amp=networks.enable_amp,
         cudnn_benchmark=networks.cudnn_benchmark,
+        allow_tf32=networks.allow_tf32,
         memory_megabytes=settings.gpu.memory_megabytes,
     )
 
@@ -66,6 +67,7 @@ def policy_of(settings: Settings) -> RunPolicy:
         tensorrt_precision=networks.tensorrt_precision,
         enable_amp=networks.enable_amp,
         cudnn_benchmark=networks.cudnn_benchmark,
+        allow_tf32=networks.allow_tf32,
         memory_megabytes=settings.gpu.memory_megabytes,
     )
 

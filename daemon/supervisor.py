@@ -34,7 +34,7 @@ from daemon.protocol import (
     Working,
 )
 from indexer.records import Kind, RuntimeReport
-from indexer.runtime.devices import PCI_ORDER
+from indexer.runtime.devices import CUDA_MEMORY, PCI_ORDER
 
 logger = logging.getLogger(__name__)
 
@@ -285,7 +285,9 @@ class Supervisor:
             # What else is on the search path stays there, for plug-ins, unless it depends on the working directory.
             here = str(Path(__file__).resolve().parent.parent)
             others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if os.path.isabs(entry)]
-            environment = PCI_ORDER | os.environ | {"PYTHONPATH": os.pathsep.join([here, *others])} | KEEP_MEMORY
+            environment = (
+                PCI_ORDER | CUDA_MEMORY | os.environ | {"PYTHONPATH": os.pathsep.join([here, *others])} | KEEP_MEMORY
+            )
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "daemon.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),

@@ -182,6 +182,7 @@ def resources_of(setup: Setup) -> Resources:
             tensorrt_precision=setup.tensorrt_precision,
             enable_amp=setup.enable_amp,
             cudnn_benchmark=setup.cudnn_benchmark,
+            allow_tf32=setup.allow_tf32,
             memory_megabytes=setup.memory_megabytes,
             avoid=setup.avoid,
         ),

@@ -120,7 +120,7 @@ def save_action_model(architecture: str, folder: Path) -> Path:
             prompt_num_attention_heads=2,
         )
         _save(transformers.XCLIPModel(config), _CLIPS, folder)
-        _byte_tokenizer().save_pretrained(folder)
+        byte_tokenizer().save_pretrained(folder)
         return folder
     if architecture == "videomae":
         classifier: Any = transformers.VideoMAEForVideoClassification(
@@ -310,7 +310,7 @@ def _yolos() -> tuple[Any, dict[str, Any]]:
     return transformers.YolosForObjectDetection(config), {**_BY_EDGE, "image_processor_type": "YolosImageProcessor"}
 
 
-def _byte_tokenizer() -> Any:
+def byte_tokenizer() -> Any:
     """CLIP's tokenizer without a single merge: a token for each byte."""
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]

@@ -30,8 +30,8 @@ from indexer.models.served import ServedNetwork
 from indexer.models.store import Store
 from indexer.records import Event, RuntimeReport
 from indexer.runtime.artifacts import key_of
+from indexer.runtime.limits import SCORES
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
-from indexer.runtime.parity import REDUCED_PRECISION, SAME_PRECISION
 
 if TYPE_CHECKING:
     import torch
@@ -88,8 +88,7 @@ class ActionNetwork:
 
     inputs: tuple[TensorSpec, ...]
     outputs = ("logits",)
-    same_precision = SAME_PRECISION
-    reduced_precision = REDUCED_PRECISION
+    limits = SCORES
 
     def __init__(self, model: str, folder: str, key: str, *actions: str) -> None:
         """`key` stands for the weights; `actions` are for X-CLIP alone. Raises ModelError as `load` does."""

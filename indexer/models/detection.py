@@ -34,8 +34,8 @@ from indexer.models.served import ServedNetwork
 from indexer.models.store import Store
 from indexer.records import Detection, RuntimeReport, Tag
 from indexer.runtime.artifacts import key_of
+from indexer.runtime.limits import BOXES, SCORES, Limits
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
-from indexer.runtime.parity import REDUCED_PRECISION, SAME_PRECISION
 from indexer.stage import Findings, View
 
 if TYPE_CHECKING:
@@ -56,14 +56,16 @@ class Head:
     masked: bool
     """Whether it takes a mask of where the picture is: then the picture keeps its proportions (letter-box), and boxes
     are shares of the unmasked part. Else the picture is squashed to the square, and boxes are shares of both."""
+    picks: bool = False
+    """Whether it picks its queries by their score, which a rounding can change."""
     overlap: float | None = None
     """For non-maximum suppression; None: it needs none."""
 
 
 HEADS: Mapping[str, Head] = {
-    "d_fine": Head(softmax=False, masked=False),
-    "rt_detr": Head(softmax=False, masked=False),
-    "rt_detr_v2": Head(softmax=False, masked=False),
+    "d_fine": Head(softmax=False, masked=False, picks=True),
+    "rt_detr": Head(softmax=False, masked=False, picks=True),
+    "rt_detr_v2": Head(softmax=False, masked=False, picks=True),
     "detr": Head(softmax=True, masked=True),
     "yolos": Head(softmax=True, masked=False, overlap=0.7),
 }
@@ -98,13 +100,12 @@ class DetectionNetwork:
     """A detector as a `Network`: pictures in, class logits (N, Q, C) and boxes (N, Q, 4) out."""
 
     outputs = ("logits", "pred_boxes")
-    same_precision = SAME_PRECISION
-    reduced_precision = REDUCED_PRECISION
 
     def __init__(self, model: str, folder: str, key: str, side: str) -> None:
         """`key` stands for the weights, `side` is in pixels or empty. Raises ModelError for an unknown architecture."""
         self.folder = Path(folder)
         self.head = _head_of(self.folder)
+        self.limits: Limits = BOXES if self.head.picks else SCORES
         self.canvas: Canvas = canvas_of(self.folder, side=int(side) if side else None)
         self.name = f"{model}/boxes"
         self.fingerprint = key_of(key, _CODE, code_version(), repr(self.canvas))

@@ -19,8 +19,8 @@ from indexer.models.served import ServedNetwork
 from indexer.models.store import Store, read_manifest
 from indexer.records import Embedding, RuntimeReport, Space
 from indexer.runtime.artifacts import key_of, sha256_of
+from indexer.runtime.limits import EMBEDDINGS
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
-from indexer.runtime.parity import IMAGE_REDUCED_PRECISION, SAME_PRECISION
 from indexer.stage import Findings, View
 
 if TYPE_CHECKING:
@@ -93,18 +93,11 @@ class EmbeddingStage:
 
     def analyse(self, batch: Sequence[NDArray[np.float32]]) -> list[Findings]:
         """Prepared photos to findings, in order."""
-        vectors = self._vectors(np.stack(batch))
-        # A vector that is not finite goes on as it is: its photo alone is then refused.
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        vectors = self._served(np.stack(batch))[0].astype(np.float32)
+        # A vector that is all zero goes on as it is: its photo alone is then refused.
+        with np.errstate(invalid="ignore", divide="ignore"):
             units = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("<f2")
         return [Findings(embedding=Embedding(self.space, unit.tobytes())) for unit in units]
-
-    def _vectors(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 3, H, W) to (N, D). An engine that overflows on a photo gives way to the next one."""
-        while True:
-            output = self._served(batch)[0].astype(np.float32)
-            if np.isfinite(output).all() or not self._served.degrade("it gave numbers that are not finite"):
-                return output
 
     def close(self) -> None:
         """End what is being built in the background."""
@@ -116,8 +109,7 @@ class ImageNetwork:
 
     outputs: tuple[str, ...] = ("image_vectors",)
     # Not "embedding": the exporter names nodes after the model's layers, and CLIP's and SigLIP's have one of that name.
-    same_precision = SAME_PRECISION
-    reduced_precision = IMAGE_REDUCED_PRECISION
+    limits = EMBEDDINGS
 
     def __init__(self, folder: Path) -> None:
         """`folder` is an installed model's. Raises ModelError if its settings or its manifest cannot be read."""

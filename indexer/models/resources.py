@@ -19,6 +19,7 @@ class RunPolicy:
     """"fp16" or "int8"."""
     enable_amp: bool = True
     cudnn_benchmark: bool = True
+    allow_tf32: bool = False
     memory_megabytes: int | None = None
     """Of each GPU, what this process may take; None: what is free."""
     avoid: tuple[str, ...] = ()

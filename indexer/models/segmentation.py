@@ -19,8 +19,8 @@ from indexer.models.served import ServedNetwork
 from indexer.models.store import Store
 from indexer.records import RuntimeReport, Tag
 from indexer.runtime.artifacts import key_of
+from indexer.runtime.limits import SCORES
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
-from indexer.runtime.parity import REDUCED_PRECISION, SAME_PRECISION
 from indexer.stage import Findings, View
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class SegmentationNetwork:
 
     inputs: tuple[TensorSpec, ...]
     outputs = ("areas", "evidence", "classes")
-    same_precision = SAME_PRECISION
-    reduced_precision = REDUCED_PRECISION
+    limits = SCORES
 
     def __init__(self, model: str, folder: str, key: str, side: str) -> None:
         """`key` stands for the weights, `side` is in pixels or empty."""

@@ -31,8 +31,8 @@ from indexer.models.store import Store
 from indexer.models.voice import RATE
 from indexer.records import Event, RuntimeReport
 from indexer.runtime.artifacts import key_of
+from indexer.runtime.limits import SCORES
 from indexer.runtime.network import Arrays, NetworkRef, Photos, TensorSpec
-from indexer.runtime.parity import REDUCED_PRECISION, SAME_PRECISION
 from indexer.stage import Heard, Stretch
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ class SoundsNetwork:
 
     inputs: tuple[TensorSpec, ...]
     outputs = ("logits",)
-    same_precision = SAME_PRECISION
-    reduced_precision = REDUCED_PRECISION
+    limits = SCORES
 
     def __init__(self, model: str, folder: str, key: str) -> None:
         """`key` stands for the weights. Raises ModelError as `load` does."""

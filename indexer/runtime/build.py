@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.errors import ReverieError
 from indexer.models.resources import Resources, RunPolicy
-from indexer.runtime.gate import judge
-from indexer.runtime.network import NetworkRef
+from indexer.runtime.gate import judge, reference_rows
+from indexer.runtime.network import Network, NetworkRef, Photos
 from indexer.runtime.runtimes import resolve
 
 PARITY = "parity.json"
@@ -48,6 +49,8 @@ class Job:
     real_samples: int
     report: str
     """Where the answer goes."""
+    reference: str
+    """A .npy file of what the reference says of these samples; written by the first build of a network."""
 
     def to_json(self) -> str:
         """One line."""
@@ -75,11 +78,35 @@ def run(job: Job) -> None:
         source = Path(job.source) if job.source else None
         inputs = network.prepare(samples)
         runtime.build(network, directory, resources=job.resources, samples=inputs, source=source)
-    report = judge(runtime, network, directory, resources=job.resources, samples=samples, real=job.real_samples)
+    report = judge(
+        runtime,
+        network,
+        directory,
+        resources=job.resources,
+        samples=samples,
+        real=job.real_samples,
+        expected=_reference(job, network, samples),
+    )
     if job.build and not report.verdict.passed:
         for path in directory.iterdir():
             path.unlink()
     report.write(Path(job.report))
+
+
+def _reference(job: Job, network: Network, samples: Photos) -> NDArray[np.float32]:
+    """The reference's rows, computed once for all runtimes of a network: on a processor that takes longest."""
+    path = Path(job.reference)
+    try:
+        rows: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        rows = reference_rows(network, samples, threads=job.resources.threads)
+        for older in path.parent.glob("*.npy"):
+            older.unlink()
+        partial = path.with_suffix(f".{os.getpid()}")
+        with partial.open("wb") as stream:
+            np.save(stream, rows)
+        partial.replace(path)
+    return rows
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
-"""PyTorch on an NVIDIA GPU: float32, mixed precision, and mixed precision compiled with CUDA graphs.
+"""PyTorch on an NVIDIA GPU: float32, TF32, mixed precision, and mixed precision compiled with CUDA graphs.
 
 Written after PyTorch's documentation and not run on a GPU: the gate judges each of them on the machine where it is to
-serve. What they share with the CPU (`TorchEngine`, the choice, the child build, the gate) is tested there.
+serve. Tests run all of it but the kernels, on a card that is pretended (tests/indexer/runtime/pretend_card.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from indexer.models.resources import Resources
 from indexer.records import Refusal
 from indexer.runtime.engines import Engine, EngineInfo
 from indexer.runtime.network import Arrays, Network
+from indexer.runtime.owned import OwnedEngine
 from indexer.runtime.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ WINDOWS_GPU = Path("/dev/dxg")
 """How the Windows Subsystem for Linux shows a GPU."""
 RECIPE = "recipe.txt"
 _AMPERE = (8, 0)
-"""Compute capability from which bfloat16 is in hardware."""
+"""Compute capability from which bfloat16 and TF32 are in hardware."""
 
 
 class CudaFp32:
@@ -34,7 +35,6 @@ class CudaFp32:
 
     name = "cuda-fp32"
     title = "CUDA fp32"
-    reduced = False
     on_gpu = True
     source: str | None = None
     precision = "fp32"
@@ -47,6 +47,8 @@ class CudaFp32:
         missing = missing_gpu(resources)
         if missing is None and self.autocast is not None and not resources.policy.enable_amp:
             missing = "mixed precision is switched off.", "Set analysis.ml_models.enable_amp to true."
+        if missing is None and self.precision == "fp32" and resources.policy.allow_tf32:
+            missing = "TF32 takes its place.", "Set analysis.ml_models.allow_tf32 to false."
         return None if missing is None else Refusal(self.title, *missing)
 
     def recipe(self, resources: Resources) -> tuple[str, ...]:
@@ -66,6 +68,7 @@ class CudaFp32:
         import torch  # noqa: PLC0415 - the service must not load it
 
         limit_memory(resources)
+        set_arithmetic(resources)
         torch.backends.cudnn.benchmark = resources.policy.cudnn_benchmark
         runtime, compiled = f"PyTorch {torch.__version__}", None
         if self.compiled:
@@ -73,14 +76,34 @@ class CudaFp32:
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(resources.model_cache / "engines" / "inductor")
             runtime += ", compiled"
             compiled = functools.partial(torch.compile, mode="reduce-overhead", dynamic=False)
-        return TorchEngine(
-            network.load(),
-            info=gpu_info(runtime, self.precision, resources),
-            device=device_of(resources),
-            autocast=self.autocast,
-            channels_last=True,
-            compiled=compiled,
-        )
+
+        def make() -> Engine:
+            return TorchEngine(
+                network.load(),
+                info=gpu_info(runtime, self.precision, resources),
+                device=device_of(resources),
+                autocast=self.autocast,
+                channels_last=True,
+                compiled=compiled,
+            )
+
+        return OwnedEngine(make) if self.compiled else make()
+
+
+class CudaTf32(CudaFp32):
+    """Float32 whose products are of factors rounded to 10 bits (TF32): a precision of its own, used if asked for."""
+
+    name = "cuda-tf32"
+    title = "CUDA tf32"
+    precision = "tf32"
+
+    def availability(self, resources: Resources) -> Refusal | None:
+        """Needs Ampere or newer as well, and to be asked for."""
+        if refusal := super().availability(resources):
+            return refusal
+        if not resources.policy.allow_tf32:
+            return Refusal(self.title, "it was not asked for.", "Set analysis.ml_models.allow_tf32 to true.")
+        return _ampere(self.title, "TF32", resources)
 
 
 class CudaFp16(CudaFp32):
@@ -88,7 +111,6 @@ class CudaFp16(CudaFp32):
 
     name = "cuda-fp16"
     title = "CUDA fp16"
-    reduced = True
     precision = "fp16"
     autocast = "float16"
 
@@ -103,14 +125,7 @@ class CudaBf16(CudaFp16):
 
     def availability(self, resources: Resources) -> Refusal | None:
         """Needs Ampere or newer as well."""
-        refusal = super().availability(resources)
-        if refusal is not None:
-            return refusal
-        import torch  # noqa: PLC0415 - there is a GPU: it will be loaded anyway
-
-        if torch.cuda.get_device_capability(device_of(resources)) >= _AMPERE:
-            return None
-        return Refusal(self.title, "this GPU has no bfloat16 (compute capability below 8.0).", "")
+        return super().availability(resources) or _ampere(self.title, "bfloat16", resources)
 
 
 class CudaCompiled(CudaFp16):
@@ -145,8 +160,17 @@ def missing_gpu(resources: Resources) -> tuple[str, str] | None:
 
 
 def device_of(resources: Resources) -> str:
-    """The GPU that the settings ask for, as PyTorch names it."""
-    return "cuda" if resources.policy.device == "auto" else resources.policy.device
+    """The GPU that the settings ask for, as PyTorch names it and always with its number, which TensorRT needs."""
+    wanted = resources.policy.device
+    return "cuda:0" if wanted in ("auto", "cuda") else wanted
+
+
+def set_arithmetic(resources: Resources) -> None:
+    """Float32 is float32, unless TF32 is asked for. PyTorch has one switch for the whole process, and cuDNN's is on."""
+    import torch  # noqa: PLC0415 - the service must not load it
+
+    torch.backends.cuda.matmul.allow_tf32 = resources.policy.allow_tf32
+    torch.backends.cudnn.allow_tf32 = resources.policy.allow_tf32
 
 
 def limit_memory(resources: Resources) -> None:
@@ -183,7 +207,16 @@ def device_recipe(resources: Resources) -> tuple[str, ...]:
         driver,
         torch.cuda.get_device_name(device),
         str(torch.cuda.get_device_capability(device)),
+        f"tf32 {resources.policy.allow_tf32}",
     )
+
+
+def _ampere(title: str, what: str, resources: Resources) -> Refusal | None:
+    import torch  # noqa: PLC0415 - there is a GPU: it will be loaded anyway
+
+    if torch.cuda.get_device_capability(device_of(resources)) >= _AMPERE:
+        return None
+    return Refusal(title, f"this GPU has no {what} (compute capability below 8.0).", "")
 
 
 def example_tensors(samples: Arrays, count: int, device: str) -> tuple[torch.Tensor, ...]:

@@ -9,6 +9,9 @@ from indexer.runtime.gpu import GpuReading
 PCI_ORDER = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 """For the environment of workers: CUDA then counts the cards as the driver (and nvidia-smi) does, not by speed."""
 
+CUDA_MEMORY = {"PYTORCH_ALLOC_CONF": "expandable_segments:True"}
+"""For the same, and for who builds engines: batches of many sizes then leave no gaps that nothing fits into."""
+
 
 def devices_for(
     device: str, *, use_multi_gpu: bool, cards: Sequence[GpuReading], environment: Mapping[str, str]

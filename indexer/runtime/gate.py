@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config.errors import DeviceFailed, ModelError, OutOfDeviceMemory
 from indexer.models.resources import Resources
@@ -67,11 +68,21 @@ def refused(reason: str) -> Report:
 
 
 def judge(
-    runtime: Runtime, network: Network, directory: Path, *, resources: Resources, samples: Photos, real: int
+    runtime: Runtime,
+    network: Network,
+    directory: Path,
+    *,
+    resources: Resources,
+    samples: Photos,
+    real: int,
+    expected: NDArray[np.float32] | None = None,
 ) -> Report:
-    """Open what was built and judge it. Raises ModelError if the reference cannot be loaded, or memory is short."""
-    reference = open_reference(network, threads=resources.threads)
-    expected = network.judged(_run(reference, network.reference_inputs(samples)))
+    """Open what was built and judge it. Raises ModelError if the reference cannot be loaded, or memory is short.
+
+    `expected`: what `reference_rows` gives for the same samples, if that is known.
+    """
+    if expected is None:
+        expected = reference_rows(network, samples, threads=resources.threads)
     inputs = network.prepare(samples)
     try:
         engine = runtime.open(network, directory, resources=resources)
@@ -80,9 +91,10 @@ def judge(
         raise
     except ModelError as error:
         return refused(error.title)
-    verdict = compare_items(output, expected, network.reduced_precision if runtime.reduced else network.same_precision)
+    verdict = compare_items(output, expected, network.limits[runtime.precision])
     if not verdict.passed:
         return Report(verdict=verdict, samples=len(samples), real_samples=real)
+    reference = open_reference(network, threads=resources.threads)
     speed, reference_speed = _speeds(engine, reference, tuple(array[:BATCH] for array in inputs))
     return Report(
         verdict=verdict,
@@ -92,6 +104,12 @@ def judge(
         samples=len(samples),
         real_samples=real,
     )
+
+
+def reference_rows(network: Network, samples: Photos, *, threads: int) -> NDArray[np.float32]:
+    """What the reference says of the samples, as rows to be compared. Raises ModelError."""
+    reference = open_reference(network, threads=threads)
+    return network.judged(_run(reference, network.reference_inputs(samples)))
 
 
 def _run(engine: Engine, inputs: Arrays) -> Arrays:

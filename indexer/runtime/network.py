@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,10 +39,8 @@ class Network(Protocol):
     """Changes with the weights and with the code around them: a part of every cache key."""
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[str, ...]
-    same_precision: Thresholds
-    """What an engine at the reference's precision must reach."""
-    reduced_precision: Thresholds
-    """What an engine of less precision must reach."""
+    limits: Mapping[str, Thresholds]
+    """What an engine of each precision must reach, by the name of the precision (`indexer.runtime.limits`)."""
 
     def load(self) -> torch.nn.Module:
         """The reference: float32, on CPU, in eval mode; called with the inputs in order, it returns one tensor or a

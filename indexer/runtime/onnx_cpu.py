@@ -37,7 +37,6 @@ class OnnxFp32:
     name = "onnxruntime-fp32"
     title = "ONNX Runtime fp32"
     precision = "fp32"
-    reduced = False
     on_gpu = False
     source: str | None = None
 
@@ -74,7 +73,6 @@ class OnnxInt8(OnnxFp32):
     name = "onnxruntime-int8"
     title = "ONNX Runtime int8"
     precision = "int8"
-    reduced = True
     source: str | None = OnnxFp32.name
 
     def build(

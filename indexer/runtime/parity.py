@@ -1,7 +1,7 @@
 """The gate an engine must pass before it may write vectors: its output must be the reference's, on the same inputs.
 
-All thresholds are here, each with its reason. Close outputs alone prove little (a network that always says the same is
-close to itself), so the spread over the inputs and, where outputs are compared by rank, the ranking count as well.
+Close outputs alone prove little (a network that always says the same is close to itself), so the spread over the inputs
+and, where outputs are compared by rank, the ranking count as well. What must be reached is in `limits`, by precision.
 """
 
 from __future__ import annotations
@@ -33,12 +33,6 @@ class Thresholds:
 SAME_PRECISION = Thresholds(cosine=0.9999, spread=0.99, overlap=0.99, explained=0.999)
 """Another runtime at the same precision differs in the order of additions: float32 leaves 1e-6. A missing layer, a
 wrong padding or a swapped channel changes the cosine in its first digits."""
-
-IMAGE_REDUCED_PRECISION = Thresholds(cosine=0.99, spread=0.97, overlap=0.9)
-"""For fp16, bf16 and int8 image networks. An error of cosine 0.99 has length 0.14; spread over 512 dimensions it moves
-the similarity with a query by about 0.14 / sqrt(512) = 0.006. A dual encoder's similarities lie close together, the
-right photo often only 0.05 above a wrong one: so the limit is stricter than for texts. It is there for int8; fp16
-leaves an error of 1e-3."""
 
 REDUCED_PRECISION = Thresholds(cosine=0.98, spread=0.97, overlap=0.9)
 """For int8 texts. An error of cosine 0.98 has length 0.2; spread over 384 dimensions it moves a similarity by about

@@ -26,9 +26,7 @@ class Runtime(Protocol):
     title: str
     """For people: "ONNX Runtime int8"."""
     precision: str
-    """"fp32", "fp16", "bf16", "int8"."""
-    reduced: bool
-    """Whether it computes with less precision than the reference, which sets the thresholds of the gate."""
+    """"fp32", "tf32", "fp16", "bf16", "int8": it sets the limits of the gate."""
     on_gpu: bool
     source: str | None
     """The name of the runtime whose artefact this one can be built from, if there is one."""
@@ -74,6 +72,7 @@ def all_runtimes() -> tuple[Runtime, ...]:
         cuda.CudaCompiled(),
         cuda.CudaFp16(),
         cuda.CudaBf16(),
+        cuda.CudaTf32(),
         cuda.CudaFp32(),
         onnx_cpu.OnnxInt8(),
         onnx_cpu.OnnxFp32(),

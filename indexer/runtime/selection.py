@@ -17,10 +17,12 @@ from config.errors import ModelError
 from indexer.models.resources import Resources
 from indexer.records import Refusal, RuntimeReport
 from indexer.runtime.engines import Engine, EngineInfo
+from indexer.runtime.failures import reason_of
 from indexer.runtime.gate import Report
 from indexer.runtime.network import Arrays, NetworkRef, Photos
 from indexer.runtime.runtimes import Runtime, all_runtimes, merged
 from indexer.runtime.torch_cpu import REFERENCE
+from indexer.runtime.torch_engine import release_memory
 from indexer.runtime.verification import RuntimeVerdict, judge_all
 from indexer.runtime.workshop import DamagedEngine, Workshop
 
@@ -40,11 +42,13 @@ def obtain_engine(
     resources: Resources,
     samples: Callable[[], Photos],
     runtimes: Sequence[Runtime] | None = None,
+    prepare: Callable[[Engine], None] = lambda engine: None,
 ) -> EngineSlot:
     """The engine of a network, ready to run.
 
     `samples` is called only if something must be built. `runtimes`: the preferred first; without the reference among
-    them nothing serves until one of them has passed, and this call waits for it.
+    them nothing serves until one of them has passed, and this call waits for it. `prepare` is called with each engine
+    that was built meanwhile before it takes over; it may take its time, and what it raises refuses the engine.
     Raises ModelError if nothing can serve.
     """
     return EngineSlot(
@@ -54,6 +58,7 @@ def obtain_engine(
         resources=resources,
         samples=samples,
         runtimes=all_runtimes() if runtimes is None else runtimes,
+        prepare=prepare,
     )
 
 
@@ -72,10 +77,12 @@ class EngineSlot:
         resources: Resources,
         samples: Callable[[], Photos],
         runtimes: Sequence[Runtime],
+        prepare: Callable[[Engine], None],
     ) -> None:
         self._stage = stage
         self._model = model
         self._samples = samples
+        self._prepare = prepare
         self._workshop = Workshop(ref, resources)
         self._lock = threading.Lock()
         """Of what serves: held for an instant."""
@@ -153,6 +160,13 @@ class EngineSlot:
             del self._out[given_up.name]
             return False
 
+    def reference(self) -> Engine | None:
+        """The reference, opened for whoever doubts what serves; None if that is the reference. Raises ModelError."""
+        with self._lock:
+            current = self._current
+        reference = next((runtime for runtime in self._runtimes if runtime.name == REFERENCE), current)
+        return None if reference is None or reference is current else self._open(reference)
+
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until nothing is being built; False if that took longer."""
         if self._builder is not None:
@@ -197,22 +211,55 @@ class EngineSlot:
         for runtime in self._ranked():
             if runtime is self._current:
                 return True
-            try:
-                engine = self._open(runtime)
-            except DamagedEngine as error:
-                logger.warning("%s", error)
-                self._reports.pop(runtime.name, None)
-                continue
-            except ModelError as error:
-                logger.warning("%s cannot run %s: %s", runtime.title, self._workshop.network.name, error)
-                self._reports.pop(runtime.name, None)
-                self._out[runtime.name] = Refusal(runtime.title, error.title, error.remedy)
-                continue
-            with self._lock:
-                self._engine, self._current, self.info = engine, runtime, engine.info
-            logger.info("%s serves %s", runtime.title, self._workshop.network.name)
-            return True
+            engine = self._opened(runtime)
+            if engine is not None:
+                self._exchange(runtime, engine)
+                return True
         return False
+
+    def _offer(self, runtime: Runtime) -> None:
+        """Let a runtime that has passed take over if it is the faster. What serves is not kept from giving way to
+        another meanwhile: opening and preparing may take minutes."""
+        if not self._is_better(runtime):
+            return
+        engine = self._opened(runtime, prepare=self._prepare)
+        with self._choosing:
+            if engine is not None and self._is_better(runtime):
+                self._exchange(runtime, engine)
+
+    def _is_better(self, runtime: Runtime) -> bool:
+        ranked, current = self._ranked(), self._current
+        if runtime not in ranked:
+            return False
+        return current not in ranked or ranked.index(runtime) < ranked.index(current)
+
+    def _exchange(self, runtime: Runtime, engine: Engine) -> None:
+        with self._lock:
+            self._engine, self._current, self.info = engine, runtime, engine.info
+        release_memory()  # of the one that served
+        logger.info("%s serves %s", runtime.title, self._workshop.network.name)
+
+    def _opened(self, runtime: Runtime, prepare: Callable[[Engine], None] | None = None) -> Engine | None:
+        """None if it cannot be opened or prepared; why is noted."""
+        try:
+            engine = self._open(runtime)
+            if prepare is not None:
+                prepare(engine)
+        except DamagedEngine as error:
+            logger.warning("%s", error)
+            self._reports.pop(runtime.name, None)
+            return None
+        except ModelError as error:
+            refusal = Refusal(runtime.title, error.title, error.remedy)
+        except Exception as error:
+            logger.warning("%s", runtime.title, exc_info=True)
+            refusal = Refusal(runtime.title, f"it cannot be opened: {reason_of(error)}", "")
+        else:
+            return engine
+        logger.warning("%s cannot run %s: %s", runtime.title, self._workshop.network.name, refusal.reason)
+        self._reports.pop(runtime.name, None)
+        self._out[runtime.name] = refusal
+        return None
 
     def _open(self, runtime: Runtime) -> Engine:
         if runtime.name == REFERENCE:
@@ -245,8 +292,7 @@ class EngineSlot:
                 continue
             self._reports[runtime.name] = report
             if report.verdict.passed:
-                with self._choosing:
-                    self._serve_best()
+                self._offer(runtime)
             else:
                 logger.warning("%s is refused: %s", runtime.title, report.verdict.reason)
 

@@ -1,8 +1,9 @@
 """TensorRT through torch-tensorrt's dynamo frontend: the adapter and no more.
 
-Written after the documentation of torch-tensorrt 2.13 (export, compile with explicit typing, save, load; INT8 by
-ModelOpt's quantise and dequantise nodes) and never run: TensorRT's libraries cannot be installed where Reverie is
-developed. What is around it (choice, cache key, child build, gate, fallback) is tested with other engines in its place.
+Written after the documentation and the source of torch-tensorrt 2.13 (export, compile, save, load; networks are
+strongly typed, so precision is what the graph says; INT8 by ModelOpt's quantise and dequantise nodes) and never run:
+TensorRT's libraries cannot be installed where Reverie is developed. It is tested against a stub that behaves as that
+source does (tests/indexer/runtime/stub_tensorrt.py).
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 from config.errors import ModelError
 from indexer.models.resources import Resources
 from indexer.records import Refusal
-from indexer.runtime.cuda import device_of, device_recipe, example_tensors, gpu_info, limit_memory, missing_gpu
+from indexer.runtime.cuda import (
+    device_of,
+    device_recipe,
+    example_tensors,
+    gpu_info,
+    limit_memory,
+    missing_gpu,
+    set_arithmetic,
+)
 from indexer.runtime.engines import Engine
 from indexer.runtime.network import Arrays, Network
 from indexer.runtime.torch_engine import PIECE, TorchEngine
@@ -41,7 +50,6 @@ class TensorRTFp16:
 
     name = "tensorrt-fp16"
     title = "TensorRT fp16"
-    reduced = True
     on_gpu = True
     source: str | None = None
     precision = "fp16"
@@ -58,9 +66,12 @@ class TensorRTFp16:
         return None
 
     def recipe(self, resources: Resources) -> tuple[str, ...]:
-        """torch-tensorrt, TensorRT, ModelOpt, the shapes, and all that an engine on a GPU depends on."""
+        """TensorRT's packages, the shapes, the card's number, and all that an engine on a GPU depends on.
+
+        A saved engine goes back to the card that it was built on: its twin in the next slot needs one of its own.
+        """
         versions = (f"{name} {_version(name)}" for name in PACKAGES)
-        return (*versions, f"1-{USUAL_BATCH}-{PIECE}", *device_recipe(resources))
+        return (*versions, f"1-{USUAL_BATCH}-{PIECE}", device_of(resources), *device_recipe(resources))
 
     def build(
         self, network: Network, directory: Path, *, resources: Resources, samples: Arrays, source: Path | None
@@ -81,17 +92,19 @@ class TensorRTFp16:
                 layers._softmax.default,
             },
         }
-        module = network.load().to(device_of(resources))
-        _compile(module, network, directory, resources, samples, options=options)
+        _compile(network.load(), network, directory, resources, samples, options=options)
 
     def open(self, network: Network, directory: Path, *, resources: Resources) -> Engine:
         """Load the engine. Raises ModelError if TensorRT refuses it."""
         del network
+        import torch  # noqa: PLC0415 - the service must not load it
         import torch_tensorrt  # noqa: PLC0415 - only where it serves
 
         limit_memory(resources)
+        set_arithmetic(resources)
         try:
-            module: torch.nn.Module = torch_tensorrt.load(str(directory / ENGINE)).module()
+            with torch.cuda.device(device_of(resources)):
+                module: torch.nn.Module = torch_tensorrt.load(str(directory / ENGINE)).module()
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(
                 f"TensorRT cannot load its engine: {str(error).splitlines()[0]}",
@@ -128,13 +141,15 @@ class TensorRTInt8(TensorRTFp16):
         """Calibrate on the samples and compile; takes minutes."""
         del source
         import modelopt.torch.quantization as mtq  # noqa: PLC0415 - only the build child
+        import torch  # noqa: PLC0415
         import torch_tensorrt  # noqa: F401, PLC0415 - registers the nodes that ModelOpt inserts
         from modelopt.torch.quantization.utils import export_torch_mode  # noqa: PLC0415
 
         device = device_of(resources)
-        module = network.load().to(device)
-        batch = example_tensors(samples, len(samples[0]), device)
-        mtq.quantize(module, mtq.INT8_DEFAULT_CFG, forward_loop=lambda quantised: quantised(*batch))
+        with torch.cuda.device(device):
+            module = network.load().to(device)
+            batch = example_tensors(samples, len(samples[0]), device)
+            mtq.quantize(module, mtq.INT8_DEFAULT_CFG, forward_loop=lambda quantised: quantised(*batch))
         with export_torch_mode():
             _compile(module, network, directory, resources, samples, options={})
 
@@ -152,33 +167,33 @@ def _compile(
     import torch_tensorrt  # noqa: PLC0415
 
     device = device_of(resources)
+    # One length for all inputs. `save` would infer one for each, which a network of two inputs contradicts.
     batch = torch.export.Dim("batch", min=1, max=PIECE)
-    with torch.inference_mode():
-        program = torch.export.export(
-            module,
-            example_tensors(samples, 2, device),
-            dynamic_shapes=tuple({0: batch} for _ in network.inputs),
-            strict=False,
+    dynamic_shapes = tuple({0: batch} for _ in network.inputs)
+    shapes = [
+        torch_tensorrt.Input(
+            min_shape=(1, *spec.shape),
+            opt_shape=(USUAL_BATCH, *spec.shape),
+            max_shape=(PIECE, *spec.shape),
+            dtype=getattr(torch, spec.dtype),
+            name=spec.name,
         )
-        shapes = [
-            torch_tensorrt.Input(
-                min_shape=(1, *spec.shape),
-                opt_shape=(USUAL_BATCH, *spec.shape),
-                max_shape=(PIECE, *spec.shape),
-                dtype=getattr(torch, spec.dtype),
-                name=spec.name,
-            )
-            for spec in network.inputs
-        ]
-        # The default of the timing cache is a file under /tmp with a known name.
+        for spec in network.inputs
+    ]
+    # The card is made current as well as named: parts of torch-tensorrt ask for the current one.
+    with torch.cuda.device(device), torch.no_grad():
+        example = example_tensors(samples, 2, device)
+        program = torch.export.export(module.to(device), example, dynamic_shapes=dynamic_shapes, strict=False)
         compiled = torch_tensorrt.dynamo.compile(
             program,
             arg_inputs=shapes,
             device=torch.device(device),
+            disable_tf32=not resources.policy.allow_tf32,
+            # Its default is a file under /tmp with a known name.
             timing_cache_path=str(directory / TIMING),
             **options,
         )
-        torch_tensorrt.save(compiled, str(directory / ENGINE), arg_inputs=shapes)
+        torch_tensorrt.save(compiled, str(directory / ENGINE), arg_inputs=list(example), dynamic_shapes=dynamic_shapes)
     (directory / TIMING).unlink(missing_ok=True)
 
 

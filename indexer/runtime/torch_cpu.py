@@ -19,7 +19,6 @@ class TorchCpu:
     name = REFERENCE
     title = "PyTorch CPU fp32"
     precision = "fp32"
-    reduced = False
     on_gpu = False
     source: str | None = None
 

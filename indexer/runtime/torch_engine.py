@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,10 @@ class TorchEngine:
         self._torch = torch
         self._device = torch.device(device)
         self._autocast: torch.dtype | None = getattr(torch, autocast) if autocast else None
-        self._channels_last = channels_last
-        with device_errors(info.device):
-            layout = torch.channels_last if channels_last else torch.preserve_format
+        # Five axes, as a convolution over frames has them, fit no channels-last layout of four: PyTorch refuses them.
+        self._channels_last = channels_last and all(weights.dim() < 5 for weights in module.parameters())
+        with device_errors(info.device), self._selected():
+            layout = torch.channels_last if self._channels_last else torch.preserve_format
             place: Any = module.to
             placed: torch.nn.Module = place(device=self._device, memory_format=layout)
             self._fixed_sizes = compiled is not None
@@ -58,7 +60,7 @@ class TorchEngine:
         count = len(inputs[0])
         if self._fixed_sizes:
             inputs = tuple(_filled(array) for array in inputs)
-        with device_errors(self.info.device), self._torch.inference_mode(), self._mixed():
+        with device_errors(self.info.device), self._selected(), self._torch.inference_mode(), self._mixed():
             outputs = _arrays([self._run(tensors) for tensors in self._placed(inputs)])
         return tuple(output[:count] for output in outputs)
 
@@ -69,6 +71,10 @@ class TorchEngine:
         output: Any = self._module(*tensors)
         outputs: tuple[torch.Tensor, ...] = output if isinstance(output, tuple) else (output,)
         return tuple(tensor.clone() for tensor in outputs) if self._fixed_sizes else outputs
+
+    def _selected(self) -> contextlib.AbstractContextManager[Any]:
+        """CUDA graphs and TensorRT's engines run on the card that is current, wherever their inputs lie."""
+        return self._torch.cuda.device(self._device) if self._device.type == "cuda" else contextlib.nullcontext()
 
     def _mixed(self) -> contextlib.AbstractContextManager[Any]:
         if self._autocast is None:
@@ -106,6 +112,13 @@ class TorchEngine:
                 .to(self._device, non_blocking=True)
                 for array in inputs
             ]
+
+
+def release_memory() -> None:
+    """Give the GPU memory that PyTorch keeps for later batches back, for other libraries on the same card."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _new_stream(library: Any, device: torch.device) -> torch.cuda.Stream | None:

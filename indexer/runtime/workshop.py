@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import inspect
 import json
 import logging
@@ -20,6 +22,7 @@ from indexer.models.resources import Resources
 from indexer.runtime import gate
 from indexer.runtime.artifacts import UNFINISHED, ArtifactCache, check_private, key_of, sha256_of
 from indexer.runtime.build import FAILED, PARITY, Job
+from indexer.runtime.devices import CUDA_MEMORY
 from indexer.runtime.engines import Engine
 from indexer.runtime.gate import Report
 from indexer.runtime.network import NetworkRef, Photos
@@ -33,7 +36,8 @@ _BUILD_SECONDS = 3600
 _SHORTAGE = ("no space left", "out of memory", "allocate memory", "bad_alloc")
 """Lower case, in a library's own words: not the runtime's fault, and gone another time."""
 _PROJECT = Path(__file__).resolve().parents[2]
-_SHARED_CODE = ("build.py", "gate.py", "parity.py", "torch_engine.py")
+_REFERENCE = "reference"
+_SHARED_CODE = ("build.py", "gate.py", "owned.py", "parity.py", "torch_engine.py")
 
 
 class DamagedEngine(ModelError):
@@ -113,7 +117,21 @@ class Workshop:
         return path
 
     def _folder(self, runtime: Runtime) -> Path:
-        return self._root / re.sub(r"[^\w.-]+", "_", self.network.name) / runtime.name
+        return self._network_folder / runtime.name
+
+    @property
+    def _network_folder(self) -> Path:
+        return self._root / re.sub(r"[^\w.-]+", "_", self.network.name)
+
+    def _reference(self, samples: Photos) -> Path:
+        """Where the reference's rows for these samples are kept, for all runtimes of the network."""
+        folder = self._network_folder / _REFERENCE
+        self._make_private(folder)
+        digest = hashlib.sha256()
+        for sample in samples:
+            digest.update(repr(sample.shape).encode() + sample.tobytes())
+        version = importlib.metadata.version("torch")
+        return folder / f"{key_of(self.network.fingerprint, version, digest.hexdigest())}.npy"
 
     def _name(self, runtime: Runtime) -> str:
         """Changes with all that an engine depends on: network, thresholds, code, versions, device, shapes."""
@@ -123,7 +141,7 @@ class Workshop:
         files.update(str(Path(__file__).with_name(name)) for name in _SHARED_CODE)
         return key_of(
             network.fingerprint,
-            repr((network.inputs, network.outputs, network.same_precision, network.reduced_precision)),
+            repr((network.inputs, network.outputs, network.limits[runtime.precision])),
             *(sha256_of(Path(file)) for file in sorted(files)),
             *runtime.recipe(self._resources),
         )
@@ -162,6 +180,7 @@ class Workshop:
                 samples=str(archive),
                 real_samples=real,
                 report=str(answer),
+                reference=str(self._reference(samples)),
             )
             try:
                 status = self._wait(job, log)
@@ -198,7 +217,7 @@ class Workshop:
                     raise ModelError("The build was called off.", "It is tried again at the next start.")
                 child = self._child = subprocess.Popen(
                     command,
-                    env={**os.environ, "PYTHONPATH": search_path},
+                    env={**CUDA_MEMORY, **os.environ, "PYTHONPATH": search_path},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=output,

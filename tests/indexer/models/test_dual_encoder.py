@@ -18,7 +18,6 @@ from config.errors import ModelError
 from indexer.models.dual_encoder import EmbeddingStage, ImageNetwork, image_network, load
 from indexer.models.served import ServedNetwork
 from indexer.records import Kind, MediaInfo, Space
-from indexer.runtime.network import Arrays
 from indexer.runtime.onnx_cpu import OnnxFp32
 from indexer.runtime.torch_cpu import open_reference
 from indexer.stage import Findings, PhotoStage, View
@@ -54,35 +53,12 @@ def network(model: Installed) -> ImageNetwork:
 @pytest.fixture(scope="module")
 def stage(model: Installed, network: ImageNetwork) -> EmbeddingStage:
     """On the reference alone, so that no faster runtime is built in the background."""
-    return stage_on(Runs(open_reference(network, threads=1)), model, network)
-
-
-class Runs:
-    """A network served by the engines that are given, one after the other as each is given up."""
-
-    report = None
-
-    def __init__(self, *engines: Callable[..., Arrays]) -> None:
-        self._engines = list(engines)
-
-    def __call__(self, *inputs: NDArray[np.generic]) -> Arrays:
-        return self._engines[0](*inputs)
-
-    def degrade(self, reason: str) -> bool:
-        assert reason
-        if len(self._engines) > 1:
-            self._engines.pop(0)
-            return True
-        return False
-
-
-def stage_on(served: Runs, model: Installed, network: ImageNetwork) -> EmbeddingStage:
     return EmbeddingStage(
         "embedding:tiny",
         revision=1,
         space=model.plan.space,
         transform=network.transform,
-        served=cast(ServedNetwork, served),
+        served=cast(ServedNetwork, open_reference(network, threads=1)),
     )
 
 
@@ -159,22 +135,6 @@ def test_it_can_be_exported_with_a_free_batch(tiny: dict[str, Installed], tmp_pa
     OnnxFp32().build(network, tmp_path, resources=model.resources, samples=samples, source=None)
     [vectors] = OnnxFp32().open(network, tmp_path, resources=model.resources)(*samples)
     np.testing.assert_allclose(network.judged((vectors,)), by_transformers(model.folder, pictures(photo)), atol=1e-4)
-
-
-def test_an_engine_that_overflows_on_a_photo_gives_way(
-    model: Installed, network: ImageNetwork, stage: EmbeddingStage, photo: Read
-) -> None:
-    reference = open_reference(network, threads=1)
-
-    def overflows(images: NDArray[np.generic]) -> Arrays:
-        [vectors] = reference(images)
-        return (np.where(images.max(axis=(1, 2, 3))[:, None] > 1.5, np.inf, vectors),)
-
-    prepared = [stage.prepare(view(picture)) for picture in pictures(photo)]
-    expected = vectors_of(stage.analyse(prepared))
-    np.testing.assert_array_equal(
-        vectors_of(stage_on(Runs(overflows, reference), model, network).analyse(prepared)), expected
-    )
 
 
 def test_other_weights_are_another_network_and_another_space(tiny: dict[str, Installed]) -> None:

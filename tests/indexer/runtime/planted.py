@@ -19,8 +19,8 @@ from PIL import Image
 from indexer.models.resources import Resources
 from indexer.records import Refusal
 from indexer.runtime.engines import Engine, EngineInfo
+from indexer.runtime.limits import EMBEDDINGS
 from indexer.runtime.network import Arrays, Photos, TensorSpec
-from indexer.runtime.parity import IMAGE_REDUCED_PRECISION, SAME_PRECISION
 from indexer.runtime.torch_engine import TorchEngine
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ class TinyNetwork:
 
     inputs: tuple[TensorSpec, ...] = (TensorSpec("pixels", "float32", (3, SIDE, SIDE)),)
     outputs: tuple[str, ...] = ("vectors",)
-    same_precision = SAME_PRECISION
-    reduced_precision = IMAGE_REDUCED_PRECISION
+    limits = EMBEDDINGS
 
     def __init__(self, variant: str) -> None:
         self.name = f"tiny/{variant}"
@@ -89,7 +88,6 @@ class Compiled:
     name = "compiled"
     title = "Compiled"
     precision = "fp16"
-    reduced = True
     on_gpu = True
     source: str | None = None
 

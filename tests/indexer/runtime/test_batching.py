@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from config.errors import DeviceFailed, OutOfDeviceMemory
-from indexer.runtime.batching import FILE_NAME, BatchRunner
+from indexer.runtime.batch_sizes import FILE_NAME, BatchSizes
+from indexer.runtime.batching import UNMEASURED, BatchRunner
 from indexer.runtime.engines import EngineInfo, open_session
 from indexer.runtime.network import Arrays
 
@@ -94,7 +95,11 @@ def items(count: int) -> tuple[NDArray[np.float32]]:
 
 
 def runner(slot: MatrixEngine | Ladder, cache: Path, clock: Stopwatch, fixed: int | None = None) -> BatchRunner:
-    return BatchRunner(slot, model_key="matrix@1", cache=cache, fixed=fixed, example=items, clock=clock)
+    return BatchRunner(slot, sizes_in(cache, clock, fixed))
+
+
+def sizes_in(cache: Path, clock: Stopwatch, fixed: int | None = None) -> BatchSizes:
+    return BatchSizes(model_key="matrix@1", cache=cache, fixed=fixed, example=items, clock=clock)
 
 
 def assert_right(outputs: Arrays, rows: NDArray[np.float32]) -> None:
@@ -188,7 +193,7 @@ def test_when_memory_gets_short_the_batch_is_halved_until_it_fits_and_stays_so(
     assert runner(MatrixEngine(clock), tmp_path, clock).batch_size == 32
 
 
-def test_when_one_item_does_not_fit_the_next_runtime_takes_over_with_a_batch_size_of_its_own(
+def test_when_one_item_does_not_fit_the_next_runtime_takes_over_at_once_with_small_batches(
     tmp_path: Path, clock: Stopwatch
 ) -> None:
     card = MatrixEngine(clock, info=SMALL_CARD)
@@ -199,8 +204,9 @@ def test_when_one_item_does_not_fit_the_next_runtime_takes_over_with_a_batch_siz
     [rows] = items(5)
     assert_right(batches.run(rows), rows)
     assert slot.info == LARGE_CARD
-    assert batches.batch_size == 1
+    assert slot.engines[0].batches == [UNMEASURED, 5 - UNMEASURED]  # nothing was measured while somebody waited
     assert slot.reasons == ["not even one item fits: A batch does not fit."]
+    assert runner(slot, tmp_path, clock).batch_size == 1  # the next load has the time
 
 
 def test_a_device_too_small_from_the_start_is_left_before_the_first_photo(tmp_path: Path, clock: Stopwatch) -> None:
@@ -231,14 +237,30 @@ def test_a_device_that_failed_is_not_tried_with_smaller_batches(tmp_path: Path, 
     assert lost.batches == [4]
 
 
-def test_an_engine_that_took_over_gets_its_own_batch_size(tmp_path: Path, clock: Stopwatch) -> None:
-    slot = Ladder(MatrixEngine(clock, per_batch=0.0))
-    batches = runner(slot, tmp_path, clock)
+def test_an_engine_that_is_to_take_over_is_measured_before_it_does(tmp_path: Path, clock: Stopwatch) -> None:
+    slot, sizes = Ladder(MatrixEngine(clock, per_batch=0.0)), sizes_in(tmp_path / "a file" / "inside", clock)
+    (tmp_path / "a file").write_text("nothing can be remembered here", encoding="utf-8")
+    batches = BatchRunner(slot, sizes)
     assert batches.batch_size == 1
-    slot.engines.insert(0, MatrixEngine(clock, info=SMALL_CARD))
+    better = MatrixEngine(clock, info=SMALL_CARD)
+    sizes.prepare(better)
+    slot.engines.insert(0, better)
+    better.batches.clear()
     [rows] = items(300)
     assert_right(batches.run(rows), rows)
-    assert batches.batch_size == 256
+    assert better.batches == [256, 44]
+
+
+def test_an_engine_that_fails_on_its_first_batch_gives_way_before_the_first_photo(
+    tmp_path: Path, clock: Stopwatch
+) -> None:
+    class Broken(MatrixEngine):
+        def __call__(self, *inputs: NDArray[np.generic]) -> Arrays:
+            raise AssertionError("what nobody foresaw")
+
+    slot = Ladder(Broken(clock, info=SMALL_CARD), MatrixEngine(clock))
+    assert runner(slot, tmp_path, clock).batch_size == 256
+    assert slot.reasons == ["it failed on the first batch (AssertionError: what nobody foresaw)"]
 
 
 def test_a_real_network_is_measured_and_gives_the_same_answers_in_any_number_of_batches(tmp_path: Path) -> None:
@@ -265,7 +287,8 @@ def test_a_real_network_is_measured_and_gives_the_same_answers_in_any_number_of_
             del reason
             return False
 
-    batches = BatchRunner(OnnxMatrix(), model_key="matrix@1", cache=tmp_path, fixed=None, example=items)
+    sizes = BatchSizes(model_key="matrix@1", cache=tmp_path, fixed=None, example=items)
+    batches = BatchRunner(OnnxMatrix(), sizes)
     assert 1 <= batches.batch_size <= 32
     [rows] = items(2 * batches.batch_size + 1)
     [products] = batches.run(rows)

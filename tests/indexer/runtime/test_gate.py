@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from indexer.models.resources import Resources
-from indexer.runtime.gate import Report, judge
-from indexer.runtime.parity import IMAGE_REDUCED_PRECISION, SAME_PRECISION, Matrix, compare_items
-from indexer.runtime.runtimes import Runtime
+from indexer.runtime import build
+from indexer.runtime.gate import Report, judge, reference_rows
+from indexer.runtime.limits import EMBEDDINGS
+from indexer.runtime.network import Network, NetworkRef, Photos
+from indexer.runtime.parity import SAME_PRECISION, Matrix, compare_items
+from indexer.runtime.runtimes import Runtime, path_of
 from indexer.runtime.samples import GateSamples
-from tests.indexer.runtime.planted import Constant, Half, Loaded, tiny_network
+from tests.indexer.runtime.planted import FACTORY, Constant, Half, Loaded, tiny_network
 
 
 @pytest.fixture
@@ -72,10 +75,10 @@ def test_rounding_does_not_change_the_ranking_of_near_duplicates(rows: Matrix) -
 
 def test_nearly_parallel_rows_that_lose_their_differences_are_refused(rows: Matrix) -> None:
     blurred = rows + np.random.default_rng(8).normal(0, 0.02, rows.shape).astype(np.float32)
-    verdict = compare_items(blurred, rows, IMAGE_REDUCED_PRECISION)
-    assert verdict.cosine > IMAGE_REDUCED_PRECISION.cosine
+    verdict = compare_items(blurred, rows, EMBEDDINGS["int8"])
+    assert verdict.cosine > EMBEDDINGS["int8"].cosine
     assert not verdict.passed
-    assert verdict.overlap < IMAGE_REDUCED_PRECISION.overlap
+    assert verdict.overlap < EMBEDDINGS["int8"].overlap
 
 
 def test_a_reference_that_says_the_same_to_all_proves_nothing(rows: Matrix) -> None:
@@ -83,3 +86,40 @@ def test_a_reference_that_says_the_same_to_all_proves_nothing(rows: Matrix) -> N
     reason = compare_items(same, same, SAME_PRECISION).reason
     assert reason is not None
     assert "nothing can be proven" in reason
+
+
+def test_the_reference_is_asked_once_for_all_runtimes_of_a_network(
+    samples: GateSamples, resources: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(network: Network, photos: Photos, *, threads: int) -> Matrix:
+        asked.append(network.name)
+        return reference_rows(network, photos, threads=threads)
+
+    monkeypatch.setattr(build, "reference_rows", counted)
+    archive, kept = tmp_path / "samples.npz", tmp_path / "reference" / "rows.npy"
+    np.savez(archive, *samples)
+    kept.parent.mkdir()
+    for number, runtime in enumerate((Loaded(), Constant(), Loaded())):
+        if number == 2:
+            kept.write_bytes(b"damaged")
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        job = build.Job(
+            runtime=path_of(runtime),
+            network=NetworkRef(FACTORY, ("plain",)),
+            resources=resources,
+            directory=str(folder),
+            build=True,
+            source=None,
+            samples=str(archive),
+            real_samples=0,
+            report=str(folder / "report"),
+            reference=str(kept),
+        )
+        build.run(job)
+        report = Report.read(folder / "report")
+        assert report is not None
+        assert report.verdict.passed == (number != 1)
+    assert len(asked) == 2  # for the first, and for what was damaged

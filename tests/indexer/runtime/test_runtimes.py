@@ -54,7 +54,7 @@ def test_the_reference_comes_last_and_every_runtime_is_found_again_by_its_path()
 def test_without_a_gpu_the_cpu_serves_and_the_rest_is_told_once(resources: Resources) -> None:
     refusals = [refusal for runtime in all_runtimes() if (refusal := runtime.availability(resources))]
     told = {refusal.runtime: refusal for refusal in merged(refusals)}
-    assert "no NVIDIA GPU" in told["CUDA fp16 compiled, CUDA fp16, CUDA bf16, CUDA fp32"].reason
+    assert "no NVIDIA GPU" in told["CUDA fp16 compiled, CUDA fp16, CUDA bf16, CUDA tf32, CUDA fp32"].reason
     assert "pip install 'reverie-media[tensorrt]'" in told["TensorRT fp16"].remedy
     assert [runtime.name for runtime in all_runtimes() if runtime.availability(resources) is None] == [
         "onnxruntime-int8",
@@ -127,6 +127,7 @@ def test_a_job_survives_the_way_to_the_child(resources: Resources) -> None:
         samples="/h.npz",
         real_samples=3,
         report="/i",
+        reference="/j.npy",
     )
     assert Job.from_json(job.to_json()) == job
 

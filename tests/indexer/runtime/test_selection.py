@@ -4,7 +4,7 @@ import dataclasses
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from config.errors import ModelError
 from indexer.models.resources import Resources, RunPolicy
 from indexer.records import Refusal
+from indexer.runtime.engines import Engine
 from indexer.runtime.network import NetworkRef, Photos
 from indexer.runtime.parity import Matrix
 from indexer.runtime.runtimes import Runtime
@@ -36,7 +37,11 @@ def no_samples() -> Photos:
 
 
 def slot_of(
-    resources: Resources, *runtimes: Runtime, samples: Photos | None = None, ref: NetworkRef = REF
+    resources: Resources,
+    *runtimes: Runtime,
+    samples: Photos | None = None,
+    ref: NetworkRef = REF,
+    prepare: Callable[[Engine], None] = lambda engine: None,
 ) -> EngineSlot:
     return obtain_engine(
         ref,
@@ -45,6 +50,7 @@ def slot_of(
         resources=resources,
         samples=no_samples if samples is None else lambda: samples,
         runtimes=runtimes,
+        prepare=prepare,
     )
 
 
@@ -64,17 +70,28 @@ class FirstRun:
     """Why the compiled engine did not, as it was told then."""
     outputs: tuple[Matrix, Matrix]
     """For the same inputs, before and after."""
+    prepared: tuple[tuple[str, str], ...]
+    """What was prepared to take over, and what served at that moment."""
 
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory, samples: GateSamples) -> Iterator[FirstRun]:
     resources = resources_in(tmp_path_factory.mktemp("first"))
     (resources.models / "wait").touch()
-    slot = slot_of(resources, Missing(), Raising(), Compiled(), TorchCpu(), samples=samples)
+    prepared: list[tuple[str, str]] = []
+    slot = slot_of(
+        resources,
+        Missing(),
+        Raising(),
+        Compiled(),
+        TorchCpu(),
+        samples=samples,
+        prepare=lambda engine: prepared.append((engine.info.runtime, slot.info.runtime)),
+    )
     meanwhile, reason, before = slot.info.runtime, refusal_of(slot, "Compiled").reason, vectors(slot, INPUTS)
     (resources.models / "go").touch()
     assert slot.wait(BUILD_SECONDS)
-    yield FirstRun(resources, slot, meanwhile, reason, (before, vectors(slot, INPUTS)))
+    yield FirstRun(resources, slot, meanwhile, reason, (before, vectors(slot, INPUTS)), tuple(prepared))
     slot.close()
 
 
@@ -101,6 +118,17 @@ def test_the_outputs_before_and_after_the_swap_agree(first_run: FirstRun) -> Non
     before, after = first_run.outputs
     assert before.shape == (2, 48)
     np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)
+
+
+def test_what_takes_over_is_prepared_while_the_other_serves(first_run: FirstRun) -> None:
+    assert first_run.prepared == (("Compiled", first_run.meanwhile),)
+
+
+def test_the_reference_answers_beside_what_serves(first_run: FirstRun, copied: Resources) -> None:
+    reference = first_run.slot.reference()
+    assert reference is not None
+    np.testing.assert_array_equal(vectors(reference, INPUTS), first_run.outputs[0])
+    assert slot_of(copied, TorchCpu()).reference() is None
 
 
 def test_a_runtime_that_raises_while_building_is_refused_with_its_own_words(first_run: FirstRun) -> None:
