@@ -12,8 +12,9 @@ from search.catalog.sql import IN_IDS, id_list, within
 
 COLUMNS = "path, origin, device, inode, unsure"
 
-_PATHS_IN_A_STATEMENT = 5_000
-"""SQLite binds 32,766 values to a statement at most, and `within` takes three for each path."""
+_PATHS_IN_A_STATEMENT = 200
+"""SQLite binds 32,766 values to a statement at most, three for each path; and it plans a long condition for longer than
+several short ones."""
 
 
 def read(db: sqlite3.Connection) -> list[Root]:

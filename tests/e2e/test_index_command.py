@@ -209,7 +209,7 @@ def test_what_is_forgotten_is_gone_with_its_pictures(reverie: Reverie, photos: P
     assert len(list((reverie.library / "thumbnails").rglob("*.jpg"))) == 2
     finished = reverie.run("forget", photos / "coffee.png")
     assert (finished.returncode, finished.stderr) == (0, "")
-    assert finished.stdout == "1 file forgotten.\nThe tags and captions that you gave 1 of them are kept.\n"
+    assert finished.stdout == "1 file forgotten.\nThe tags and captions that you gave it are kept.\n"
     assert reverie.found("type:photo") == ["rocket.jpg"]
     assert len(list((reverie.library / "thumbnails").rglob("*.jpg"))) == 1
     assert reverie.run("forget", photos / "coffee.png").returncode == 1
