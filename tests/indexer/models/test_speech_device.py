@@ -16,7 +16,7 @@ from indexer.models.speech import FasterWhisper, builtin_folder
 from indexer.stage import Stretch
 
 NO_CUBLAS = "Library libcublas.so.12 is not found or cannot be loaded"
-REAL = faster_whisper.WhisperModel
+REAL: Any = faster_whisper.WhisperModel
 
 
 def resources() -> Resources:
@@ -28,7 +28,7 @@ def pretend_card(monkeypatch: pytest.MonkeyPatch, encodes: int, types: set[str])
     """One card that supports `types` and fails after so many encodings; gives the compute types asked for."""
     asked: list[str] = []
 
-    class Model(REAL):  # type: ignore[misc] - the package has no types
+    class Model(REAL):  # type: ignore[misc]
         def __init__(self, folder: str, *, device: str, compute_type: str, **options: Any) -> None:
             self._left = encodes if device == "cuda" else None
             options.pop("device_index", None)
