@@ -19,7 +19,7 @@ from indexer.models.pretrained import CONFIG, read_settings
 from indexer.models.resources import Resources
 from indexer.models.speech import is_speech, utterance_of
 from indexer.models.voice import RATE
-from indexer.records import Transcript, Utterance, Word
+from indexer.records import Refusal, Transcript, Utterance, Word
 from indexer.stage import Stretch
 
 WEIGHTS = "model.safetensors"
@@ -64,6 +64,7 @@ class OpenAiWhisper:
 
     precision = "fp32"
     batch_size = 1
+    refused: tuple[Refusal, ...] = ()
 
     def __init__(self, folder: Path, resources: Resources) -> None:
         """`folder`: a Whisper model as transformers saves it. Raises ModelError if it, or the package, is missing."""

@@ -8,6 +8,7 @@ over what was left out. What it makes up where a language is spoken that it does
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,12 +22,16 @@ from config.errors import ModelError
 from indexer.models.belief import SURE_LANGUAGE, Claim, again, confirmed, wordless
 from indexer.models.listing import ModelEntry, stage_revision
 from indexer.models.resources import Resources
+from indexer.models.speech_device import FAILURES, Opened, open_model, open_on_cpu, refusal
 from indexer.models.store import Store
 from indexer.models.voice import LONGEST, RATE
 from indexer.models.weights import WHISPER_TINY_EN
-from indexer.records import Event, RuntimeReport, Transcript, Utterance, Word
+from indexer.records import Event, Refusal, RuntimeReport, Transcript, Utterance, Word
+from indexer.runtime.failures import device_errors
 from indexer.stage import Heard, Stretch
 from indexer.vocabulary import NOT_UNDERSTOOD, SPEECH_KIND
+
+logger = logging.getLogger(__name__)
 
 OPENAI = "openai-whisper"
 """The other engine's name."""
@@ -52,6 +57,8 @@ class Recogniser(Protocol):
     """"faster-whisper 1.2.1"."""
     device: str
     precision: str
+    refused: tuple[Refusal, ...]
+    """Why a card does not serve."""
     batch_size: int
     """Stretches that are decoded together."""
     multilingual: bool
@@ -83,6 +90,7 @@ class SpeechStage:
             runtime=self._recogniser.runtime,
             precision=self._recogniser.precision,
             batch_size=self._recogniser.batch_size,
+            refused=self._recogniser.refused,
         )
 
     def listen(self, sound: NDArray[np.float32], speech: Sequence[Stretch]) -> Heard:
@@ -248,33 +256,32 @@ class FasterWhisper:
 
     def __init__(self, folder: Path, resources: Resources) -> None:
         """`folder`: a Whisper model in CTranslate2's form. Raises ModelError if it cannot be loaded."""
-        import ctranslate2  # noqa: PLC0415 - only where speech is wanted
-        import faster_whisper  # noqa: PLC0415
+        import faster_whisper  # noqa: PLC0415 - only where speech is wanted
 
-        device, _, index = resources.policy.device.partition(":")
-        on_gpu = device != "cpu" and ctranslate2.get_cuda_device_count() > 0
         self.runtime = f"{self.name} {faster_whisper.__version__}"
-        self.device = "CUDA" if on_gpu else "CPU"
-        self.precision = "fp16" if on_gpu else "int8"
-        try:
-            model = faster_whisper.WhisperModel(
-                str(folder),
-                device="cuda" if on_gpu else "cpu",
-                device_index=int(index or 0),
-                compute_type="float16" if on_gpu else "int8",
-                cpu_threads=resources.threads,
-                local_files_only=True,
-            )
-        except (RuntimeError, ValueError, OSError) as error:
-            raise ModelError(
-                f"{self.runtime} cannot load the model in {folder}: {error}",
-                f"Pull the model {folder.name} again, or choose another.",
-            ) from error
-        self.multilingual = bool(model.model.is_multilingual)
-        self._pipeline = faster_whisper.BatchedInferencePipeline(model)
+        self._folder, self._resources = folder, resources
+        self._use(open_model(folder, resources))
+
+    def _use(self, opened: Opened) -> None:
+        import faster_whisper  # noqa: PLC0415 - only where speech is wanted
+
+        self.device, self.precision, self.refused = opened.device, opened.precision, opened.refused
+        self.multilingual = bool(opened.model.model.is_multilingual)
+        self._pipeline = faster_whisper.BatchedInferencePipeline(opened.model)
 
     def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
-        """As a `Recogniser`."""
+        """As a `Recogniser`. What fails on a card is heard on the CPU, and so is everything after it."""
+        if self.device == "CPU":
+            return self._hear(sound, stretches)
+        try:
+            with device_errors(self.device):
+                return self._hear(sound, stretches)
+        except FAILURES as error:
+            logger.warning("Speech goes on on the CPU, as the card failed: %s", error)
+            self._use(open_on_cpu(self._folder, self._resources, refusal(error)))
+        return self._hear(sound, stretches)
+
+    def _hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         segments, info = self._pipeline.transcribe(
             sound,
             clip_timestamps=[{"start": one.start / RATE, "end": one.end / RATE} for one in stretches],

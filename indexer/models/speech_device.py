@@ -1,0 +1,101 @@
+"""Where CTranslate2 runs Whisper: on the card if one encoding works there, else on the CPU, with the reason."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from config.errors import DeviceFailed, ModelError, OutOfDeviceMemory
+from indexer.models.resources import Resources
+from indexer.records import Refusal
+from indexer.runtime.failures import device_errors
+
+CUBLAS_PACKAGE = "nvidia-cublas-cu12"
+_INSTALL = "pip install 'reverie-media[gpu]'"
+_PRECISIONS = {"float16": "fp16", "int8_float16": "int8", "int8": "int8", "float32": "fp32"}
+"""CTranslate2's compute types, the preferred first, and what people call them."""
+_FRAMES = 3000
+"""Whisper's window of 30 seconds."""
+FAILURES = (RuntimeError, ValueError, OSError, MemoryError, DeviceFailed, OutOfDeviceMemory)
+"""CTranslate2 raises plain RuntimeError and ValueError for what a card or its libraries lack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model, ready to hear."""
+
+    model: Any
+    device: str
+    precision: str
+    refused: tuple[Refusal, ...] = ()
+
+
+def open_model(folder: Path, resources: Resources) -> Opened:
+    """Open a model where it works. Raises ModelError if it cannot be loaded on the CPU either."""
+    import ctranslate2  # noqa: PLC0415 - only where speech is wanted
+
+    device, _, index = resources.policy.device.partition(":")
+    if device == "cpu":
+        return open_on_cpu(folder, resources)
+    try:
+        if ctranslate2.get_cuda_device_count() == 0:
+            return open_on_cpu(folder, resources)
+        return _open_on_card(folder, resources, int(index or 0))
+    except FAILURES as error:
+        return open_on_cpu(folder, resources, refusal(error))
+
+
+def open_on_cpu(folder: Path, resources: Resources, *refused: Refusal) -> Opened:
+    """Raises ModelError if the model cannot be loaded."""
+    import faster_whisper  # noqa: PLC0415 - only where speech is wanted
+
+    try:
+        model = faster_whisper.WhisperModel(
+            str(folder), device="cpu", compute_type="int8", cpu_threads=resources.threads, local_files_only=True
+        )
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelError(
+            f"faster-whisper {faster_whisper.__version__} cannot load the model in {folder}: {error}",
+            f"Pull the model {folder.name} again, or choose another.",
+        ) from error
+    return Opened(model, "CPU", "int8", refused)
+
+
+def refusal(error: Exception) -> Refusal:
+    """Why the card does not serve."""
+    text = next(iter(str(error).splitlines()), "") or type(error).__name__
+    lacks_library = "libcublas" in text or isinstance(error, OSError)
+    remedy = _INSTALL if lacks_library else "`reverie doctor` says what the card lacks."
+    return Refusal("CTranslate2 CUDA", f"speech runs on the CPU, as the card failed: {text}", remedy)
+
+
+def cublas_files() -> list[Path]:
+    """The libraries of cuBLAS 12 from its package, in the order in which they need each other; none if absent."""
+    try:
+        files = importlib.metadata.files(CUBLAS_PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    paths = {file.name: Path(str(file.locate())) for file in files}
+    return [paths[name] for name in ("libcublasLt.so.12", "libcublas.so.12") if name in paths]
+
+
+def _open_on_card(folder: Path, resources: Resources, index: int) -> Opened:
+    import ctranslate2  # noqa: PLC0415 - only where speech is wanted
+    import faster_whisper  # noqa: PLC0415
+
+    for library in cublas_files():
+        # CTranslate2 asks for it by name when it first multiplies; PyTorch brings another version.
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    supported = ctranslate2.get_supported_compute_types("cuda", index)
+    compute_type = next((one for one in _PRECISIONS if one in supported), "float32")
+    with device_errors("CUDA"):
+        model = faster_whisper.WhisperModel(
+            str(folder), device="cuda", device_index=index, compute_type=compute_type, local_files_only=True
+        )
+        model.encode(np.zeros((model.model.n_mels, _FRAMES), np.float32))
+    return Opened(model, "CUDA", _PRECISIONS[compute_type])
