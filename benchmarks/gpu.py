@@ -156,7 +156,7 @@ def measure(paths: Sequence[Path], scratch: Path, deadline: Deadline, *, quick: 
 
 
 def install(settings: Settings, scratch: Path, models: Sequence[str], make: Callable[[str, Path], Path]) -> Resources:
-    """Save the networks, list them in the place of the real ones, and pull them from their folders, as a person would."""
+    """Save the networks, list them in the place of the real ones, and pull them from their folders."""
     source, paths = scratch / "source", settings.paths
     shipped = load_list(()).models
     entries = {name: _entry(shipped[name], make(name, source / name)) for name in models}

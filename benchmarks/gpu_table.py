@@ -12,8 +12,8 @@ def table(figures: dict[str, Any]) -> str:
     lines.append("| --- | --- | ---: | ---: | ---: | --- |")
     for name, rows in figures["runtimes"].items():
         for row in rows:
-            numbers = (row["items_per_second"], row["times_reference"], row["cosine"])
-            lines.append(f"| {name} | {row['runtime']} | {_cells(*numbers)} | {row['verdict']} |")
+            cells = _cells(row["items_per_second"], row["times_reference"], row["cosine"])
+            lines.append(f"| {name} | {row['runtime']} | {cells} | {row['verdict']} |")
     lines += ["", "| network | served by | batch | items/s | utilisation | MB | W |"]
     lines.append("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for name, curve in figures["batches"].items():

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from config.settings import Settings
 from daemon.checks import Check, Level
+from daemon.checks.gpu import check_gpu
 from daemon.checks.installation import check_extras, check_packages, check_plugins, check_python, check_weights
-from daemon.checks.machine import check_folders, check_gpu, check_library, check_service, check_space, check_watches
+from daemon.checks.machine import check_folders, check_library, check_service, check_space, check_watches
 
 if TYPE_CHECKING:
     from config.commands import SubParsers

@@ -95,14 +95,6 @@ def check_watches(settings: Settings) -> Iterator[Check]:
         yield Check("watches", Level.OK, what)
 
 
-def check_gpu(_: Settings) -> Iterator[Check]:
-    """Whether a graphics card is there that could do the work."""
-    if Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
-        yield Check("GPU", Level.OK, "an NVIDIA card is here, but the networks of this version run on the CPU")
-    else:
-        yield Check("GPU", Level.OK, "none found; the networks run on the CPU")
-
-
 def check_service(settings: Settings) -> Iterator[Check]:
     """The service answers, if one runs."""
     path = settings.paths.socket

@@ -7,6 +7,7 @@ other names.
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,14 @@ from config.errors import ModelError
 from indexer.models.pretrained import CONFIG, read_settings
 from indexer.models.resources import Resources
 from indexer.models.speech import is_speech, utterance_of
+from indexer.models.speech_device import FAILURES, FRAMES, refusal
 from indexer.models.voice import RATE
 from indexer.records import Refusal, Transcript, Utterance, Word
+from indexer.runtime.cuda import device_of
+from indexer.runtime.failures import device_errors
 from indexer.stage import Stretch
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS = "model.safetensors"
 
@@ -64,7 +70,6 @@ class OpenAiWhisper:
 
     precision = "fp32"
     batch_size = 1
-    refused: tuple[Refusal, ...] = ()
 
     def __init__(self, folder: Path, resources: Resources) -> None:
         """`folder`: a Whisper model as transformers saves it. Raises ModelError if it, or the package, is missing."""
@@ -76,16 +81,47 @@ class OpenAiWhisper:
         import torch  # noqa: PLC0415 - the service must not load it
         import whisper  # noqa: PLC0415
 
-        device = resources.policy.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         self.runtime = f"openai-whisper {whisper.__version__}"
-        self.device = device.upper()
-        self._model = load_weights(folder).to(device)
+        self.device = "CPU"
+        self.refused: tuple[Refusal, ...] = ()
+        self._model = load_weights(folder)
         self.multilingual = bool(self._model.is_multilingual)
+        device = resources.policy.device
+        if device != "cpu" and torch.cuda.is_available():
+            self._try(device_of(resources))
+
+    def _try(self, device: str) -> None:
+        """Move to a card, if one encoding works there."""
+        import torch  # noqa: PLC0415 - it is loaded
+
+        try:
+            with device_errors(device):
+                self._model.to(device)
+                silence = torch.zeros((1, self._model.dims.n_mels, FRAMES), device=device)
+                with torch.inference_mode():
+                    self._model.encoder(silence)
+        except FAILURES as error:
+            self._go_on_on_cpu(error)
+        else:
+            self.device = "CUDA"
+
+    def _go_on_on_cpu(self, error: Exception) -> None:
+        logger.warning("Speech runs on the CPU, as the card failed: %s", error)
+        self._model.to("cpu")
+        self.device, self.refused = "CPU", (refusal(error),)
 
     def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
-        """As a `Recogniser`. The language is that of the first stretch."""
+        """As a `Recogniser`. The language is that of the first stretch. What fails on a card is heard on the CPU."""
+        if self.device == "CPU":
+            return self._hear(sound, stretches)
+        try:
+            with device_errors(self.device):
+                return self._hear(sound, stretches)
+        except FAILURES as error:
+            self._go_on_on_cpu(error)
+        return self._hear(sound, stretches)
+
+    def _hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         language, probability = self._language(sound[stretches[0].start : stretches[0].end])
         utterances: list[Utterance] = []
         for stretch in stretches:

@@ -16,10 +16,10 @@ from indexer.records import Refusal
 from indexer.runtime.failures import device_errors
 
 CUBLAS_PACKAGE = "nvidia-cublas-cu12"
-_INSTALL = "pip install 'reverie-media[gpu]'"
+_INSTALL = f"pip install {CUBLAS_PACKAGE}"
 _PRECISIONS = {"float16": "fp16", "int8_float16": "int8", "int8": "int8", "float32": "fp32"}
 """CTranslate2's compute types, the preferred first, and what people call them."""
-_FRAMES = 3000
+FRAMES = 3000
 """Whisper's window of 30 seconds."""
 FAILURES = (RuntimeError, ValueError, OSError, MemoryError, DeviceFailed, OutOfDeviceMemory)
 """CTranslate2 raises plain RuntimeError and ValueError for what a card or its libraries lack."""
@@ -71,7 +71,7 @@ def refusal(error: Exception) -> Refusal:
     text = next(iter(str(error).splitlines()), "") or type(error).__name__
     lacks_library = "libcublas" in text or isinstance(error, OSError)
     remedy = _INSTALL if lacks_library else "`reverie doctor` says what the card lacks."
-    return Refusal("CTranslate2 CUDA", f"speech runs on the CPU, as the card failed: {text}", remedy)
+    return Refusal("speech on CUDA", f"speech runs on the CPU, as the card failed: {text}", remedy)
 
 
 def cublas_files() -> list[Path]:
@@ -97,5 +97,5 @@ def _open_on_card(folder: Path, resources: Resources, index: int) -> Opened:
         model = faster_whisper.WhisperModel(
             str(folder), device="cuda", device_index=index, compute_type=compute_type, local_files_only=True
         )
-        model.encode(np.zeros((model.model.n_mels, _FRAMES), np.float32))
+        model.encode(np.zeros((model.model.n_mels, FRAMES), np.float32))
     return Opened(model, "CUDA", _PRECISIONS[compute_type])

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from indexer.models.resources import Resources
 from indexer.records import Refusal
 from indexer.runtime.engines import Engine, EngineInfo
+from indexer.runtime.kernels import has_kernels, no_kernels
 from indexer.runtime.network import Arrays, Network
 from indexer.runtime.owned import OwnedEngine
 from indexer.runtime.torch_engine import TorchEngine
@@ -148,15 +149,16 @@ def missing_gpu(resources: Resources) -> tuple[str, str] | None:
         return "no NVIDIA GPU with a loaded driver was found.", ""
     import torch  # noqa: PLC0415 - see above
 
+    version = importlib.metadata.version("torch").partition("+")[0]
     if torch.version.cuda is None:
-        version = importlib.metadata.version("torch").partition("+")[0]
         return f"PyTorch {version} is built without CUDA.", f"pip install --force-reinstall torch=={version}"
     if not torch.cuda.is_available():
         return f"PyTorch, built for CUDA {torch.version.cuda}, finds no GPU that it can use.", "Update the driver."
     index = torch.device(device_of(resources)).index or 0
     if index >= torch.cuda.device_count():
         return f"there is no device {wanted}.", "Set analysis.ml_models.device to auto."
-    return None
+    capability = torch.cuda.get_device_capability(index)
+    return None if has_kernels(capability, torch.cuda.get_arch_list()) else no_kernels(version, capability)
 
 
 def device_of(resources: Resources) -> str:

@@ -14,7 +14,7 @@ from indexer.media.sound import open_audio, read_sound
 from indexer.models.belief import Claim, wordless
 from indexer.models.speech import SpeechStage
 from indexer.models.voice import RATE, speech_in, voice_in
-from indexer.records import Transcript, Utterance, Word
+from indexer.records import Refusal, Transcript, Utterance, Word
 from indexer.stage import Heard, Stretch
 from tests.voices import Samples, silence
 from tests.voices import spoken as spoken_english
@@ -81,6 +81,7 @@ def test_what_could_not_be_believed_is_not_heard_again() -> None:
 
     class Mumbling:
         runtime, device, precision, batch_size, multilingual = "none", "CPU", "int8", 1, False
+        refused: tuple[Refusal, ...] = ()
 
         def hear(self, sound: Samples, stretches: Sequence[Stretch]) -> Transcript:
             asked.append(len(stretches))

@@ -56,7 +56,7 @@ def test_a_card_without_its_libraries_is_left_for_the_cpu_with_the_reason(monkey
     [refused] = engine.refused
     assert (engine.device, engine.precision) == ("CPU", "int8")
     assert NO_CUBLAS in refused.reason
-    assert "[gpu]" in refused.remedy
+    assert refused.remedy == "pip install nvidia-cublas-cu12"
 
 
 def test_a_card_that_fails_later_costs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
