@@ -134,6 +134,7 @@ def measure(paths: Sequence[Path], scratch: Path, deadline: Deadline, *, quick: 
         if not deadline.passed(BATCHING)
     }
     best = {name: max((one["items_per_second"] or 0.0 for one in rows), default=0.0) for name, rows in verdicts.items()}
+    (scratch / "film").mkdir()
     film = make_clip(scratch / "film" / "film.mp4", quick=quick)
     photo_seconds, film_seconds = line(
         settings, paths[0].parent, film.parent, photographs(scratch / "few", 2, (800, 600))
@@ -156,7 +157,7 @@ def measure(paths: Sequence[Path], scratch: Path, deadline: Deadline, *, quick: 
 
 
 def install(settings: Settings, scratch: Path, models: Sequence[str], make: Callable[[str, Path], Path]) -> Resources:
-    """Save the networks, list them in the place of the real ones, and pull them from their folders, as a person would."""
+    """Save the networks, list them in the place of the real ones, and pull them from their folders."""
     source, paths = scratch / "source", settings.paths
     shipped = load_list(()).models
     entries = {name: _entry(shipped[name], make(name, source / name)) for name in models}
