@@ -134,6 +134,7 @@ def measure(paths: Sequence[Path], scratch: Path, deadline: Deadline, *, quick: 
         if not deadline.passed(BATCHING)
     }
     best = {name: max((one["items_per_second"] or 0.0 for one in rows), default=0.0) for name, rows in verdicts.items()}
+    (scratch / "film").mkdir()
     film = make_clip(scratch / "film" / "film.mp4", quick=quick)
     photo_seconds, film_seconds = line(
         settings, paths[0].parent, film.parent, photographs(scratch / "few", 2, (800, 600))

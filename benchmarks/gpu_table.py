@@ -19,8 +19,8 @@ def table(figures: dict[str, Any]) -> str:
     for name, curve in figures["batches"].items():
         for row in curve["sizes"]:
             mark = " (chosen)" if row["batch"] == curve["chosen"] else ""
-            numbers = (row["items_per_second"], row["utilisation"], row["memory_megabytes"], row["watts"])
-            lines.append(f"| {name} | {curve['served_by']} | {row['batch']}{mark} | {_cells(*numbers)} |")
+            card = (row["items_per_second"], row["utilisation"], row["memory_megabytes"], row["watts"])
+            lines.append(f"| {name} | {curve['served_by']} | {row['batch']}{mark} | {_cells(*card)} |")
     line = figures["line"]
     lines += [
         "",
