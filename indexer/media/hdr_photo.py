@@ -16,13 +16,10 @@ from PIL import Image
 
 from indexer.media.border import DECODER_ERRORS
 from indexer.media.hdr import is_hdr
+from indexer.media.png_chunks import chunk_before_pixels
 
 logger = logging.getLogger(__name__)
 
-_PNG_SIGNATURE: Final = 8
-_PNG_MOST_CHUNKS: Final = 100
-_CHUNK_HEADER: Final = 8
-_CHUNK_EXTRA: Final = 12
 _ICC_TAGS_AT: Final = 128
 _ICC_MOST_TAGS: Final = 100
 
@@ -62,16 +59,9 @@ def _of_nclx(info: Mapping[Any, Any]) -> HdrCoding | None:
 
 
 def _of_png(data: bytes) -> HdrCoding | None:
-    """The chunk cICP, which stands before the pixels (PNG, third edition, 11.3.2.6)."""
-    at = _PNG_SIGNATURE
-    for _ in range(_PNG_MOST_CHUNKS):
-        name = data[at + 4 : at + _CHUNK_HEADER]
-        if name == b"cICP":
-            return HdrCoding(data[at + _CHUNK_HEADER + 1], data[at + _CHUNK_HEADER])
-        if name in (b"IDAT", b""):
-            break
-        at += int.from_bytes(data[at : at + 4], "big") + _CHUNK_EXTRA
-    return None
+    """The chunk cICP (PNG, third edition, 11.3.2.6)."""
+    content = chunk_before_pixels(data, b"cICP")
+    return HdrCoding(content[1], content[0]) if content else None
 
 
 def _of_icc(profile: object) -> HdrCoding | None:

@@ -14,6 +14,7 @@ from PIL import Image
 from config.errors import DamagedFile, EmptyFile, TooLarge, UnsupportedFormat
 from indexer.media.border import DECODER_ERRORS
 from indexer.media.colour import to_srgb
+from indexer.media.deep import spread
 from indexer.media.files import FileIdentity, read_file
 from indexer.media.formats import RAW, name_unknown, sniff
 from indexer.media.hdr_photo import HdrCoding, hdr_coding
@@ -167,7 +168,8 @@ def _decode(
             _check_pixels(size, limits)
         if override is None or name in _TURNED_BY_DECODER:
             override = _stated_orientation(image) or orientation
-        return _finish(image, name, size, short_side, override, hdr=hdr_coding(image, data))
+        hdr = hdr_coding(image, data)
+        return _finish(image if hdr else spread(image, data), name, size, short_side, override, hdr=hdr)
 
 
 def _decode_raw(data: bytes, limits: Limits, short_side: int, orientation: int | None) -> Photo:
