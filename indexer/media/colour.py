@@ -12,7 +12,8 @@ from PIL import Image, ImageCms
 from indexer.media.border import DECODER_ERRORS
 from indexer.media.deep import white_of_grey
 from indexer.media.hdr import hdr_to_srgb
-from indexer.media.hdr_photo import HdrCoding
+from indexer.media.hdr_photo import ColourCoding
+from indexer.media.icc import icc_profile, named_colours
 
 logger = logging.getLogger(__name__)
 
@@ -21,21 +22,21 @@ _MODE_OF_SPACE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 _LARGEST_PROFILE = 4 << 20
 
 
-def to_srgb(image: Image.Image, shortest: int, hdr: HdrCoding | None = None) -> Image.Image:
-    """An RGB image in sRGB, over white where the image is transparent. `hdr`: how it is coded, if not as sRGB is.
+def to_srgb(image: Image.Image, shortest: int, coding: ColourCoding | None = None) -> Image.Image:
+    """An RGB image in sRGB, over white where the image is transparent. `coding`: what the file says of it in numbers.
 
     It is reduced by the largest whole factor that keeps the short side at `shortest` pixels or more, as JPEG's own
     shrink-on-load does. The reduction comes before the colour transform, which costs far more per pixel.
     """
-    profile = image.info.get("icc_profile")
+    profile = image.info.get("icc_profile") or _named_profile(coding)
     image = _reducible(image)
     factor = max(1, min(image.size) // shortest)
     coded = image
     if factor > 1:
         image = image.reduce(factor)
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
-    if hdr is not None:
-        image = _from_hdr(coded.convert("RGB"), factor, hdr)
+    if coding is not None and coding.is_hdr:
+        image = _from_hdr(coded.convert("RGB"), factor, coding)
         alpha = alpha.crop((0, 0, *image.size)) if alpha is not None else None
     else:
         image = _apply_profile(image if alpha is None else image.convert("RGB"), profile)
@@ -59,14 +60,14 @@ def _reducible(image: Image.Image) -> Image.Image:
     return image
 
 
-def _from_hdr(image: Image.Image, factor: int, hdr: HdrCoding) -> Image.Image:
+def _from_hdr(image: Image.Image, factor: int, coding: ColourCoding) -> Image.Image:
     """Averages of `factor` by `factor` pixels, kept to 16 bits: PQ and HLG spread so much light over 8 bits that
     rounding once more would show."""
     pixels = np.asarray(image)
     height, width = (side // factor for side in pixels.shape[:2])
     blocks = pixels[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
     sums = blocks.sum(axis=(1, 3), dtype=np.uint32)
-    return Image.fromarray(hdr_to_srgb((sums * 257 // factor**2).astype(np.uint16), hdr.transfer, hdr.primaries))
+    return Image.fromarray(hdr_to_srgb((sums * 257 // factor**2).astype(np.uint16), coding.transfer, coding.primaries))
 
 
 def _from_deep(image: Image.Image) -> Image.Image:
@@ -79,6 +80,10 @@ def _from_deep(image: Image.Image) -> Image.Image:
     white = 1.0 if image.mode == "F" else white_of_grey(image, int(brightest))
     scaled = values * (255.0 / max(white, brightest))
     return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8))
+
+
+def _named_profile(coding: ColourCoding | None) -> bytes | None:
+    return None if coding is None else icc_profile(named_colours(coding.primaries, coding.transfer))
 
 
 def _apply_profile(image: Image.Image, profile: object) -> Image.Image:
