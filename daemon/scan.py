@@ -268,9 +268,13 @@ def _look_into(
     media: list[os.DirEntry[str]] = []
     beside: list[str] = []
     paths = {entry.path for entry in folder.files}
+
+    def is_there(path: str) -> bool:
+        return path in paths or (os.path.dirname(path) != folder.path and os.path.isfile(path))
+
     for entry in folder.files:
         if is_media(entry.name) or is_open(entry.name) or entry.path in known:
-            if not rules.skips_file(entry.path[skip:]) and original_of(entry.path, paths.__contains__) is None:
+            if not rules.skips_file(entry.path[skip:]) and original_of(entry.path, is_there) is None:
                 media.append(entry)
         elif is_companion(entry.name):
             beside.append(entry.name)

@@ -5,40 +5,38 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import math
 
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, ImageCms
 
 from indexer.media.border import DECODER_ERRORS
+from indexer.media.deep import white_of_grey
 from indexer.media.hdr import hdr_to_srgb
-from indexer.media.hdr_photo import HdrCoding
+from indexer.media.hdr_photo import ColourCoding
+from indexer.media.icc import icc_profile, named_colours
 
 logger = logging.getLogger(__name__)
 
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 _MODE_OF_SPACE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 _LARGEST_PROFILE = 4 << 20
-_FULL, _BITS_14, _BITS_12, _BITS_10 = 65535, 16383, 4095, 1023
-_NEAR_WHITE = 7 / 8
-_BITS_PER_SAMPLE, _MAX_SAMPLE, _S_MAX_SAMPLE = 258, 281, 341  # TIFF tags
 
 
-def to_srgb(image: Image.Image, shortest: int, hdr: HdrCoding | None = None) -> Image.Image:
-    """An RGB image in sRGB, over white where the image is transparent. `hdr`: how it is coded, if not as sRGB is.
+def to_srgb(image: Image.Image, shortest: int, coding: ColourCoding | None = None) -> Image.Image:
+    """An RGB image in sRGB, over white where the image is transparent. `coding`: what the file says of it in numbers.
 
     It is reduced by the largest whole factor that keeps the short side at `shortest` pixels or more, as JPEG's own
     shrink-on-load does. The reduction comes before the colour transform, which costs far more per pixel.
     """
-    profile = image.info.get("icc_profile")
+    profile = image.info.get("icc_profile") or _named_profile(coding)
     image = _reducible(image)
     factor = max(1, min(image.size) // shortest)
     coded = image
     if factor > 1:
         image = image.reduce(factor)
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
-    if hdr is not None:
-        image = _from_hdr(coded.convert("RGB"), factor, hdr)
+    if coding is not None and coding.is_hdr:
+        image = _from_hdr(coded.convert("RGB"), factor, coding)
         alpha = alpha.crop((0, 0, *image.size)) if alpha is not None else None
     else:
         image = _apply_profile(image if alpha is None else image.convert("RGB"), profile)
@@ -62,14 +60,14 @@ def _reducible(image: Image.Image) -> Image.Image:
     return image
 
 
-def _from_hdr(image: Image.Image, factor: int, hdr: HdrCoding) -> Image.Image:
+def _from_hdr(image: Image.Image, factor: int, coding: ColourCoding) -> Image.Image:
     """Averages of `factor` by `factor` pixels, kept to 16 bits: PQ and HLG spread so much light over 8 bits that
     rounding once more would show."""
     pixels = np.asarray(image)
     height, width = (side // factor for side in pixels.shape[:2])
     blocks = pixels[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
     sums = blocks.sum(axis=(1, 3), dtype=np.uint32)
-    return Image.fromarray(hdr_to_srgb((sums * 257 // factor**2).astype(np.uint16), hdr.transfer, hdr.primaries))
+    return Image.fromarray(hdr_to_srgb((sums * 257 // factor**2).astype(np.uint16), coding.transfer, coding.primaries))
 
 
 def _from_deep(image: Image.Image) -> Image.Image:
@@ -79,38 +77,13 @@ def _from_deep(image: Image.Image) -> Image.Image:
     """
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     brightest = float(values.max())
-    white = 1.0 if image.mode == "F" else _white(image, int(brightest))
+    white = 1.0 if image.mode == "F" else white_of_grey(image, int(brightest))
     scaled = values * (255.0 / max(white, brightest))
     return Image.fromarray(scaled.clip(0, 255).round().astype(np.uint8))
 
 
-def _white(image: Image.Image, brightest: int) -> int:
-    """The integer that stands for white.
-
-    Scanners and microscopes of 10, 12 or 14 bits store their values as they are in TIFF files of 16. The file may say
-    so. Where it does not, a picture without a value above 1/16 of white is taken for one of these, as is one that
-    comes close to the end of 14 bits; what was developed as a photo, and so has a colour profile, never is.
-    """
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return _FULL
-    bits = _stated(image, _BITS_PER_SAMPLE)
-    if bits < _FULL.bit_length():
-        return (1 << bits) - 1
-    largest = _stated(image, _MAX_SAMPLE) or _stated(image, _S_MAX_SAMPLE)
-    if largest:
-        return (1 << largest.bit_length()) - 1
-    if "icc_profile" in image.info or brightest > _BITS_14:
-        return _FULL
-    if brightest > _BITS_12:
-        return _BITS_14 if brightest > _BITS_14 * _NEAR_WHITE else _FULL
-    return _BITS_12 if brightest > _BITS_10 else _BITS_10
-
-
-def _stated(image: TiffImagePlugin.TiffImageFile, tag: int) -> int:
-    """A whole number that a TIFF file states; 0: it does not."""
-    value = image.tag_v2.get(tag)
-    value = value[0] if isinstance(value, tuple) and value else value
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) and value > 0 else 0
+def _named_profile(coding: ColourCoding | None) -> bytes | None:
+    return None if coding is None else icc_profile(named_colours(coding.primaries, coding.transfer))
 
 
 def _apply_profile(image: Image.Image, profile: object) -> Image.Image:

@@ -30,19 +30,19 @@ _RECORDINGS: Final = """
     ape wv tta ac3 eac3 dts mka mpc au snd dsf dff oma
 """
 _COMPANIONS: Final = """
-    xmp json xml aae thm srt vtt ass ssa sub idx sup lrc nfo ini db url lnk md5 sfv
+    xmp json xml aae srt vtt ass ssa sub idx sup lrc nfo ini db url lnk md5 sfv
     ifo bup cpi mpl bdm ctg modd moff ppn pgi
 """
 PHOTO_SUFFIXES: Final = frozenset("." + suffix for suffix in _PHOTOS.split())
 """Lower case, with the dot; the last line is cameras' own formats."""
 VIDEO_SUFFIXES: Final = frozenset("." + suffix for suffix in _FILMS.split())
-""".lrv" and ".lrf" are low-resolution copies, which stay out beside their originals (`indexer.media.proxies`)."""
+"""Low-resolution copies (".lrv", ".lrf") stay out beside their recordings, as does ".thm" (`indexer.media.proxies`)."""
 AUDIO_SUFFIXES: Final = frozenset("." + suffix for suffix in _RECORDINGS.split())
 MEDIA_SUFFIXES: Final = PHOTO_SUFFIXES | VIDEO_SUFFIXES | AUDIO_SUFFIXES
 """No playlist (m3u8, mpd, pls): it only names other files."""
-OPEN_SUFFIXES: Final = frozenset({".ts", ".tp", ".mod", ".dat", ".vdr", ".rec", ".pvr"})
-"""Recorders use these, and so do others: TypeScript and Qt (.ts), music and Go modules (.mod), everybody (.dat). Only
-the content tells."""
+OPEN_SUFFIXES: Final = frozenset({".ts", ".tp", ".mod", ".dat", ".vdr", ".rec", ".pvr", ".thm"})
+"""Recorders use these, and so do others: TypeScript and Qt (.ts), music and Go modules (.mod), everybody (.dat), and
+themes of desktops (.thm). Only the content tells."""
 COMPANION_SUFFIXES: Final = frozenset("." + suffix for suffix in _COMPANIONS.split())
 """Sidecars, subtitles, indexes and notes, which go with media files and are none."""
 HEAD: Final = 1 << 16

@@ -10,18 +10,25 @@ import brotli
 from PIL import Image
 
 from config.errors import UnsupportedFormat
+from indexer.media.hdr import is_hdr
+from indexer.media.icc import icc_profile
+from indexer.media.jxl_header import jxl_colours
 from indexer.media.limits import Limits, too_many_pixels
 
 _CONTAINER: Final = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 _BOX_HEADER: Final = 8
 _LONG_HEADER: Final = 16
 _LARGEST_BLOCK: Final = 8 << 20
+_HEADER: Final = 1 << 13
+"""Bytes of the codestream that hold its header."""
+_PART: Final = 4
+"""Bytes before a part of the codestream that count the parts."""
 _OFFSET: Final = 4
 """Bytes before an EXIF block that say where in it the TIFF header is."""
 
 
 def open_jxl(data: bytes, limits: Limits) -> Image.Image:
-    """The first picture, upright: the codestream says how it is to be turned, and libjxl has done so.
+    """The picture, upright: the codestream says how it is to be turned, and libjxl has done so.
 
     Raises:
         UnsupportedFormat: the decoder is not installed.
@@ -34,9 +41,35 @@ def open_jxl(data: bytes, limits: Limits) -> Image.Image:
     pylibjxl = _libjxl()
     pixels, blocks = pylibjxl.decode(data, metadata=True)
     image = Image.fromarray(pixels)
-    if "icc" in blocks:
-        image.info["icc_profile"] = blocks["icc"]
+    colours = jxl_colours(_codestream(data))
+    if colours is None:
+        profile = blocks.get("icc")
+    elif is_hdr(colours.transfer):
+        profile = None
+        image.info["nclx_profile"] = {
+            "transfer_characteristics": colours.transfer,
+            "color_primaries": colours.primaries,
+        }
+    else:
+        profile = icc_profile(colours.colours)
+    if profile is not None:
+        image.info["icc_profile"] = profile
     return image
+
+
+def _codestream(data: bytes) -> bytes:
+    """Its beginning, which may be spread over several boxes."""
+    if not data.startswith(_CONTAINER):
+        return data[:_HEADER]
+    begun = b""
+    for name, start, end in _all_boxes(data):
+        if name == b"jxlc":
+            begun += data[start : min(end, start + _HEADER)]
+        elif name == b"jxlp":
+            begun += data[start + _PART : min(end, start + _HEADER)]
+        if len(begun) >= _HEADER // 2:
+            break
+    return begun
 
 
 def jxl_size(data: bytes) -> tuple[int, int]:
@@ -70,6 +103,13 @@ def _libjxl() -> Any:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for name, start, end in _all_boxes(data):
+        if name in (b"Exif", b"xml ", b"brob") and end - start <= _LARGEST_BLOCK:
+            yield name, data[start:end]
+
+
+def _all_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(name, where its content begins, where it ends)."""
     at = 0
     while at + _BOX_HEADER <= len(data):
         size, header = int.from_bytes(data[at : at + 4], "big"), _BOX_HEADER
@@ -78,9 +118,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         end = len(data) if size == 0 else at + size
         if end < at + header:
             return
-        name = data[at + 4 : at + 8]
-        if name in (b"Exif", b"xml ", b"brob") and end - at <= _LARGEST_BLOCK:
-            yield name, data[at + header : end]
+        yield data[at + 4 : at + 8], at + header, end
         at = end
 
 

@@ -14,9 +14,10 @@ from PIL import Image
 from config.errors import DamagedFile, EmptyFile, TooLarge, UnsupportedFormat
 from indexer.media.border import DECODER_ERRORS
 from indexer.media.colour import to_srgb
+from indexer.media.deep import spread
 from indexer.media.files import FileIdentity, read_file
 from indexer.media.formats import RAW, name_unknown, sniff
-from indexer.media.hdr_photo import HdrCoding, hdr_coding
+from indexer.media.hdr_photo import ColourCoding, colour_coding
 from indexer.media.jxl import jxl_size, open_jxl
 from indexer.media.limits import Limits, too_many_bytes, too_many_pixels
 from indexer.media.psd import open_psd, psd_size
@@ -153,7 +154,7 @@ def _decode(
     if name in _OPENERS:
         image = _OPENERS[name](data, limits)
         turned = 1 if override is None or name in _TURNED_BY_DECODER else override
-        return _finish(image, name, image.size, short_side, turned, hdr=hdr_coding(image, data))
+        return _finish(image, name, image.size, short_side, turned, coding=colour_coding(image, data))
     with Image.open(io.BytesIO(data), formats=[name]) as image:
         size = image.size
         _check_pixels(size, limits)
@@ -167,7 +168,8 @@ def _decode(
             _check_pixels(size, limits)
         if override is None or name in _TURNED_BY_DECODER:
             override = _stated_orientation(image) or orientation
-        return _finish(image, name, size, short_side, override, hdr=hdr_coding(image, data))
+        coding = colour_coding(image, data)
+        return _finish(spread(image, data), name, size, short_side, override, coding=coding)
 
 
 def _decode_raw(data: bytes, limits: Limits, short_side: int, orientation: int | None) -> Photo:
@@ -188,9 +190,9 @@ def _finish(
     short_side: int,
     orientation: int,
     *,
-    hdr: HdrCoding | None = None,
+    coding: ColourCoding | None = None,
 ) -> Photo:
-    small = to_srgb(image, short_side, hdr)
+    small = to_srgb(image, short_side, coding)
     if orientation in _TRANSPOSE:
         small = small.transpose(_TRANSPOSE[orientation])
     width, height = reversed(size) if orientation in SIDEWAYS else size

@@ -110,6 +110,17 @@ def test_pipes_sockets_and_folders_named_like_photos_are_no_photos(root: Path) -
         assert look(f"{root}/folder.jpg") is None
 
 
+def test_what_a_camera_writes_beside_its_recordings_is_left_out_only_with_them(root: Path) -> None:
+    card = root / "M4ROOT"
+    put(card / "CLIP/C0001.MP4", card / "SUB/C0001S03.MP4", card / "THMBNL/C0001T01.JPG", card / "SUB/C0002S03.MP4")
+    put(root / "MVI_1.AVI", root / "MVI_1.THM", root / "MVI_2.THM")
+    (root / "MVI_2.THM").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00")
+    assert names(root) == ["M4ROOT/CLIP/C0001.MP4", "M4ROOT/SUB/C0002S03.MP4", "MVI_1.AVI", "MVI_2.THM"]
+    assert names(card / "SUB") == ["C0002S03.MP4"]
+    (card / "CLIP/C0001.MP4").unlink()
+    assert "M4ROOT/SUB/C0001S03.MP4" in names(root)
+
+
 def test_looking_below_one_folder(root: Path) -> None:
     put(root / "a.jpg", root / "2019/b.jpg", root / "2019/may/c.jpg")
     scan = scan_root(str(root), IgnoreRules(["/2019/may"]), f"{root}/2019")

@@ -28,11 +28,23 @@ def scene() -> NDArray[np.uint8]:
     return np.repeat(np.repeat(COLOURS, 32, axis=0), 32, axis=1)
 
 
+def linear(primaries: int) -> NDArray[np.float64]:
+    """The light of the scene, 0 to 1."""
+    signal = scene() / 255
+    light = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
+    return np.asarray(light @ FROM_709[primaries].T)
+
+
+def wide(primaries: int) -> Image.Image:
+    """The scene in other primaries, with the curve of sRGB."""
+    light = linear(primaries)
+    signal = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return Image.fromarray(np.round(signal * 255).astype(np.uint8))
+
+
 def coded(transfer: int, primaries: int = BT2020) -> Image.Image:
     """The scene as an HDR camera codes it: white paper at 203 nits."""
-    signal = scene() / 255
-    linear = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
-    nits = linear @ FROM_709[primaries].T * 203
+    nits = linear(primaries) * 203
     if transfer == PQ:
         power = (nits / 10_000) ** 0.1593017578125
         code = ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
@@ -99,9 +111,9 @@ def test_a_large_one_is_reduced_without_bands() -> None:
 
 
 @pytest.mark.parametrize("write", [heif, avif, png])
-@pytest.mark.parametrize("primaries", [BT709, BT2020])
-def test_an_ordinary_photo_stays_as_it_is(write: Any, primaries: int) -> None:
-    found = fields(write(Image.fromarray(scene()), SRGB, primaries))
+@pytest.mark.parametrize("primaries", [BT709, BT2020, P3])
+def test_an_ordinary_photo_has_the_colours_of_its_primaries(write: Any, primaries: int) -> None:
+    found = fields(write(wide(primaries), SRGB, primaries))
     assert np.abs(found - COLOURS).max() <= 12, found
 
 

@@ -1,5 +1,6 @@
 """JPEG XL and Photoshop files: their picture, upright and in the right colours, and what they say of it."""
 
+import base64
 import importlib
 import io
 import platform
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from config.errors import DamagedFile, MediaError, TooLarge
+from indexer.media.icc import icc_profile, named_colours
 from indexer.media.jxl import jxl_blocks
 from indexer.media.metadata.describe_photo import describe_photo
 from indexer.media.photo import Limits, decode_photo, shape_of
@@ -86,6 +88,63 @@ def test_jpeg_xl_opens_bare_and_in_its_container() -> None:
         photo = decode_photo(pylibjxl.encode(PICTURE, **options), limits=LIMITS)
         assert (photo.format, photo.width, photo.height) == ("JXL", 120, 80)
         assert np.abs(np.array(corners_of(photo.pixels)) - corners_of(PICTURE)).max() <= 12
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        # cjxl 0.7, a field of 16 by 16 pixels in one colour, lossy
+        pytest.param(
+            "/wpDQEImNwIAEogCANwAXeUSAAAVKqOMG7yc6/nyQ4fFtI3rDG21bWFJosg4NkkncEgSayDuhsuBACAg5nWcxWYwNEUlCQ==",
+            id="Display P3",
+        ),
+        pytest.param(
+            "/wpDQEIeNwIAEogCANwAXeUSAAAVKqOMG7yc6/nyQ4fFtI3rDG21bWFJosg4NkkncEgSayDuJschACAg5nWcxU4wNEUlCQ==",
+            id="BT.2020",
+        ),
+        pytest.param(
+            "/wpDQEIePQIAEogCANwAXeUSAAAVKqOMG7yc6/nyQ4fFtI3rDG21bWFJosg4NkkncEgSayDuJschACAg5hUcw04wNEUlCQ==",
+            id="PQ",
+        ),
+        pytest.param(
+            "/wpDQEKegQgAEogCANwAXeUSAAAVKqOMG7yc6/nyQ4fFtI3rDG21bWFJosg4NkkncEgSKyDu5sIDAAiIeQCn2AyGpqgkAQ==",
+            id="HLG",
+        ),
+        pytest.param(
+            "/wpDQELRIgASiAIA3ABd5RIAABUqo4wbvJzr+fJDh8W0jesMbbVtYUmiyDg2SSdwSBJrIO4mxyEAICDmcZzFTjA0RSUJ",
+            id="linear",
+        ),
+        pytest.param(
+            "/wpDQIKQM6OiiJegHDQl75sQXiGkJQEfTDgIxIUAEogCANwAXeUSAAAVKqOMG7yc6/nyQ4fFtI3rDG21bWFJosg4NkkncEgSayDuhsuBACAg"
+            "5nWcxWYwNEUlCQ==",
+            id="points and white of its own",
+        ),
+        pytest.param(
+            "/wpDQApvCQMS5gHIpeKDQdK8jonbXoPrUqNAAy8JE6E0F8G1nmUQfWE4ZaetVrsOo4elGtwNuBHkb+PSFR8ohnY9cWTZkg8L/GrXgwdBgNhj"
+            "pXjIVA3CWQQ/KcEhfBBNAwISg3kqIKMIC3oQXza8NE348gwAEogCANwAXeUSAAAVKqOMG7yc6/nyQ4fFtI3rDG21bWFJosg4NkkncEgSayDu"
+            "hsuBACAg5nWcxWYwNEUlCQ==",
+            id="a profile, which the pixels left",
+        ),
+    ],
+)
+def test_jpeg_xl_is_shown_in_the_colours_that_it_names(file: str) -> None:
+    codestream = base64.b64decode(file)
+    boxed = (
+        box(b"JXL ", b"\r\n\x87\n")
+        + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+        + box(b"jxlp", bytes(4) + codestream[:9])
+        + box(b"jxlp", b"\x80\0\0\1" + codestream[9:])
+    )
+    for data in (codestream, boxed):
+        shown = decode_photo(data, limits=LIMITS).pixels[8, 8].astype(int)
+        assert np.abs(shown - (200, 80, 60)).max() <= 5, shown
+
+
+def test_a_profile_of_jpeg_xl_counts_where_the_pixels_keep_it() -> None:
+    profile = icc_profile(named_colours(primaries=12, transfer=13))
+    field = np.full((16, 16, 3), (186, 87, 65), np.uint8)
+    shown = decode_photo(pylibjxl.encode(field, lossless=True, icc=profile), limits=LIMITS).pixels[8, 8].astype(int)
+    assert np.abs(shown - (200, 80, 60)).max() <= 3, shown
 
 
 def test_what_is_written_in_jpeg_xl_is_read_plain_and_packed() -> None:
