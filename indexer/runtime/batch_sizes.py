@@ -136,12 +136,13 @@ class BatchSizes:
     def _seconds(self, engine: Runs, batch: Arrays) -> float:
         """The time of one run: the best of some, as whatever else the machine does can only make it longer."""
         engine(*batch)  # the first run of a shape allocates, and chooses algorithms
-        times: list[float] = []
-        while len(times) < 2 or sum(times) < ROUND_SECONDS:
+        runs, total, best = 0, 0.0, float("inf")
+        while runs < 2 or total < ROUND_SECONDS:
             began = self._clock()
             engine(*batch)
-            times.append(self._clock() - began)
-        return max(min(times), 1e-9)
+            seconds = self._clock() - began
+            runs, total, best = runs + 1, total + seconds, min(best, seconds)
+        return max(best, 1e-9)
 
     def _key(self, info: EngineInfo) -> str:
         return "|".join((self._model_key, info.device, info.runtime, info.precision))

@@ -1,11 +1,13 @@
 """What an engine of each precision must reach at the gate, by what its network says.
 
 A right engine's figures were measured with each precision's rounding emulated on a processor
-(tests/indexer/runtime/rounding.py), on every listed architecture in a small size and on the real shapes of CLIP
-ViT-B/32, SegFormer B0 and D-FINE S, with random weights. Beside each limit stand the worst of them and the best of the
-same engines with their errors made ten times larger, which must not pass: an error ten times larger is a hundred times
-as far from 1, in the cosine as in the explained variance. They are written as that distance, and which of the two
-refuses depends on how nearly parallel a network's rows are. bf16's and TF32's are to be confirmed on a card.
+(tests/indexer/runtime/rounding.py), with random weights: on every listed architecture in a small size, and on the real
+shapes of CLIP ViT-B/32, of SegFormer B0 (TF32 and fp16) and of D-FINE S (all but fp16, which has TF32's mantissa).
+
+Beside each limit stand the worst of them and the best of the same engines with ten times the errors, which must not
+pass: ten times the error is a hundred times as far from 1, in the cosine as in the explained variance. The figures are
+that distance. Which of the two refuses depends on how nearly parallel a network's rows are. bf16's and TF32's limits
+are to be confirmed on a card.
 """
 
 from __future__ import annotations
