@@ -46,6 +46,7 @@ from search.query import parse
 from search.vectors import VectorIndex
 
 PROBLEMS_SHOWN = 100
+SUBTITLES = "These are the subtitles. `said:` also finds what the speech model heard."
 HIGHLIGHT_SECONDS = 20.0
 """How long the highlights are together that are shown when nobody says how long they should be."""
 
@@ -146,7 +147,8 @@ class Answers:
                     "`reverie models` lists models that know other languages.",
                 )
             raise NothingThere(f"Nobody speaks in {path}, or nobody who could be understood.")
-        return transcript_message(row.transcript)
+        _, *heard = self.catalog.transcripts_of([row.media_id]).get(row.media_id, (row.transcript,))
+        return transcript_message(row.transcript, SUBTITLES if any(one.utterances for one in heard) else None)
 
     def highlights(self, path: str, *, seconds: float) -> HighlightsMessage:
         """The parts of a video or sound that are worth watching, together no longer than `seconds`.

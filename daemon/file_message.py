@@ -133,7 +133,7 @@ def event_messages(row: PhotoRow) -> list[EventMessage]:
     return [_event(one) for one in row.events]
 
 
-def transcript_message(transcript: Transcript) -> TranscriptMessage:
+def transcript_message(transcript: Transcript, note: str | None = None) -> TranscriptMessage:
     """What was said."""
     return {
         "language": transcript.language,
@@ -151,6 +151,7 @@ def transcript_message(transcript: Transcript) -> TranscriptMessage:
             }
             for one in transcript.utterances
         ],
+        "note": note,
     }
 
 

@@ -95,6 +95,8 @@ def _transcript(args: argparse.Namespace, out: TextIO, settings: Settings, _: Ma
     else:
         with _new_file(args.output) as temporary:
             temporary.write_text(text, encoding="utf-8")
+    if message["note"]:
+        sys.stderr.write(f"{message['note']}\n")
     return FOUND
 
 

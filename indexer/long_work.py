@@ -103,7 +103,7 @@ class LongWork:
             return replace(
                 analysis,
                 transcripts=analysis.transcripts | said,
-                events=analysis.events | {Stage.METADATA: chapters_in(media.source)},
+                events=analysis.events | {Stage.METADATA: chapters_in(media.source, info.duration or 0.0)},
             )
 
     def _check(self, task: Task) -> None:

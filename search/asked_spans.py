@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,8 +42,7 @@ def spans_asked_for(inside: Inside, query: Query) -> Iterator[Clue]:
         if name == "said":
             spoken: list[Clue] = []
             for transcript in inside.transcripts:
-                heard = phrase_clues(transcript, texts)
-                spoken += [one for one in heard if not any(_overlap(one, other) for other in spoken)]
+                spoken = sorted([*spoken, *_apart(phrase_clues(transcript, texts), spoken)], key=lambda one: one.start)
             yield from spoken
         elif name == "action":
             for event in inside.events:
@@ -51,8 +52,11 @@ def spans_asked_for(inside: Inside, query: Query) -> Iterator[Clue]:
             yield from _spans_of(inside, [tag for tag in inside.tags if tag.name in named])
 
 
-def _overlap(one: Clue, other: Clue) -> bool:
-    return one.start < other.end and other.start < one.end
+def _apart(clues: Iterable[Clue], known: Sequence[Clue]) -> list[Clue]:
+    """The clues that overlap none of those known, which are in order of their start."""
+    starts = [one.start for one in known]
+    latest = list(itertools.accumulate((one.end for one in known), max))
+    return [one for one in clues if not (before := bisect_left(starts, one.end)) or latest[before - 1] <= one.start]
 
 
 def spans_tagged(inside: Inside, query: Query) -> Iterator[Clue]:

@@ -14,7 +14,7 @@ from indexer.vocabulary import COLOURS
 from search import scripts
 from search.calibration import REACH_WEIGHT, SCORE_STEP, Calibration, standard_scores
 from search.catalog import Catalog, TagMatch, TextMatch
-from search.filters import Clause, among, both, happening, written_or_said
+from search.filters import HAPPENINGS, Clause, among, both, happening, written_or_said
 from search.query import FreeText
 from search.ranking import Evidence
 from search.reasons import event_reason, note_reason, tag_reason
@@ -206,7 +206,7 @@ class Gatherer:
         found: defaultdict[int, dict[str, Event]] = defaultdict(dict)
         for match in self.catalog.events_among(wording.names[:MAX_NAMES], newest) if newest else ():
             known = found[match.media_id].get(match.event.label)
-            if match.event.kind != "track" and (known is None or match.event.confidence > known.confidence):
+            if match.event.kind in HAPPENINGS and (known is None or match.event.confidence > known.confidence):
                 found[match.media_id][match.event.label] = match.event
         return found
 

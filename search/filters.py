@@ -37,6 +37,9 @@ Clause = tuple[str, list[object]]
 EVERYTHING = "1"
 """The condition that all media fulfil."""
 
+HAPPENINGS = ("action", "sound")
+"""The kinds of events whose labels are words for what goes on."""
+
 MANY_PARTS = 8
 """With so many parts of a name to compare with, it pays to look for the different names first."""
 
@@ -72,7 +75,7 @@ def both(first: Clause, second: Clause) -> Clause:
 def happening(labels: Sequence[str]) -> Clause:
     """The condition that an event of one of these labels is known; of what was only followed, a tag tells as much."""
     marks = ", ".join("?" * len(labels))
-    select = f"SELECT media_id FROM event WHERE label IN ({marks}) AND kind IN ('action', 'sound') AND {IN_USE}"
+    select = f"SELECT media_id FROM event WHERE label IN ({marks}) AND kind IN {HAPPENINGS} AND {IN_USE}"
     return f"m.id IN ({select})", list(labels)
 
 

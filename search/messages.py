@@ -142,6 +142,8 @@ class TranscriptMessage(TypedDict):
     """ISO 639-1; null where nobody speaks."""
     language_confidence: float
     utterances: list[UtteranceMessage]
+    note: str | None
+    """For people: which text this is, where there are subtitles and something heard."""
 
 
 class HighlightsMessage(TypedDict):

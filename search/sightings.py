@@ -16,6 +16,7 @@ from search.asked_spans import EVENT, Inside, names_asked_for, positive, spans_a
 from search.calibration import Calibration
 from search.catalog import Catalog, PhotoRow, TagMatch
 from search.evidence import PIXEL_BONUS, TAG_BONUS, Gatherer, Sought
+from search.filters import HAPPENINGS
 from search.moments import Clue, ResultMoment, Sight, answer_moments, near_the_best, scaled
 from search.query import Query
 from search.reasons import event_reason, likeness, tag_reason
@@ -213,7 +214,7 @@ def _happening(events: Iterable[Event], sought: Sequence[Sought]) -> list[Clue]:
     return [
         Clue(one.start, one.end, one.confidence, event_reason(one), EVENT)
         for one in events
-        if one.label in names and one.kind not in ("track", CHAPTER_KIND)
+        if one.label in names and one.kind in HAPPENINGS
     ]
 
 

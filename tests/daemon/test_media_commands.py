@@ -19,7 +19,10 @@ import pytest
 
 import reverie
 from config.paths import resolve
+from indexer.records import Analysis, Stage, Transcript, Utterance
+from indexer.stages import STAGES
 from search.catalog import Catalog
+from search.named import media_named
 from tests.daemon.api import Api
 from tests.daemon.clip import Clips, write_tone
 from tests.daemon.workers import record
@@ -113,6 +116,23 @@ def test_a_transcript_is_printed_in_the_form_that_is_asked_for(known: Known) -> 
     assert known.run("transcript", film, "--format", "vtt").stdout.startswith("WEBVTT\n")
     [said] = known.json("transcript", film)["utterances"]
     assert (said["text"], said["words"][1]["text"]) == ("Happy birthday to you.", "birthday")
+
+
+def test_subtitles_are_told_from_what_was_heard(tmp_path: Path, ready_models: Path) -> None:
+    known = Known(tmp_path, ready_models)
+    assert known.run("transcript", known.clips.film).stderr == ""
+    written = Transcript("en", 1.0, (Utterance("Blow the candles out!", 5.0, 6.0, 1.0, ()),))
+    with contextlib.closing(
+        Catalog(resolve(known.reverie.library, None, known.reverie.environment).library)
+    ) as catalog:
+        media_id = media_named(catalog, str(known.clips.film))
+        assert media_id is not None
+        stages: dict[str, int] = {Stage.METADATA: STAGES[Stage.METADATA]}
+        catalog.store([Analysis(media_id=media_id, stages=stages, transcripts={Stage.METADATA: written})], [])
+    told = known.run("transcript", known.clips.film)
+    assert told.stdout == "Blow the candles out!\n"
+    assert told.stderr == "These are the subtitles. `said:` also finds what the speech model heard.\n"
+    assert known.json("transcript", known.clips.film)["utterances"][0]["text"] == "Blow the candles out!"
 
 
 def test_a_transcript_is_written_to_a_file_and_replaces_none_unasked(known: Known, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     timeline = video.timeline
     duration = min(said.duration, timeline.end) if timeline.truncated else said.duration
     return _info(
-        _said(beside, said.facts, video.source),
+        _said(beside, said.facts, video.source, duration),
         kind=Kind.VIDEO,
         format=_format(video.source, said.container, sound_alone=False),
         width=said.width,
@@ -63,7 +63,7 @@ def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     """What is known of an open file of sound alone; as `describe_video`, without a picture."""
     said = audio.info
     return _info(
-        _said(beside, said.facts, audio.source),
+        _said(beside, said.facts, audio.source, said.duration),
         kind=Kind.AUDIO,
         format=_format(audio.source, said.container, sound_alone=True),
         width=None,
@@ -74,8 +74,8 @@ def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     )
 
 
-def _said(beside: Beside, inside: Facts, source: Source) -> Facts:
-    sources = (beside.stronger, inside, chapter_facts(chapters_in(source)), beside.weaker)
+def _said(beside: Beside, inside: Facts, source: Source, duration: float) -> Facts:
+    sources = (beside.stronger, inside, chapter_facts(chapters_in(source, duration)), beside.weaker)
     return merge(*(without_camera_words(source, inside.camera) for source in sources))
 
 

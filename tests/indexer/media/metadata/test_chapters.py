@@ -42,7 +42,7 @@ def film(path: Path, *chapters: tuple[float, float, str]) -> Path:
 
 def read(path: Path) -> tuple[Event, ...]:
     with open_video(str(path), VideoLimits()) as video:
-        return chapters_in(video.source)
+        return chapters_in(video.source, video.info.duration)
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "mov"])
@@ -53,14 +53,40 @@ def test_titles_come_with_their_spans(tmp_path: Path, suffix: str) -> None:
     assert chapter_facts(chapters).notes[0].text == "The church; First dance"
 
 
-@pytest.mark.parametrize("title", ["Chapter 1", "Kapitel 03", "00:05:00.000", "17", "", "Chapter_12"])
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Chapter 1", "Kapitel 03", "00:05:00.000", "17", "", "Chapter_12",
+        "Глава 3", "第1章", "チャプター 2", "1. fejezet", "[00:01:02.000]", "Chapter IV", "Disc 1 Track 2",
+    ],
+)  # fmt: skip
 def test_a_number_is_no_title(tmp_path: Path, title: str) -> None:
     path = film(tmp_path / "film.mkv", (0.0, 1.0, title), (1.0, 2.0, "Chapter 2: the harbour"))
     assert [one.label for one in read(path)] == ["Chapter 2: the harbour"]
 
 
-def test_one_chapter_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("title", ["Apollo 11", "2001: A Space Odyssey", "Vic", "Track day"])
+def test_a_name_with_a_number_is_a_title(tmp_path: Path, title: str) -> None:
+    assert read(film(tmp_path / "film.mkv", (0.0, 1.0, title), (1.0, 2.0, "2")))[0].label == title
+
+
+def test_one_chapter_for_the_whole_file_is_none(tmp_path: Path) -> None:
     assert read(film(tmp_path / "film.mp4", (0.0, 2.0, "The whole film"))) == ()
+    [marked] = read(film(tmp_path / "marked.mkv", (1.5, 2.0, "First dance")))
+    assert (marked.label, marked.start) == ("First dance", 1.5)
+
+
+def test_a_chapter_lies_within_the_film(tmp_path: Path) -> None:
+    chapters = read(
+        film(tmp_path / "film.mkv", (0.2, 0.2, "No length"), (0.5, 900.0, "No end"), (100.0, 200.0, "Never"))
+    )
+    assert [one.label for one in chapters] == ["No length", "No end"]
+    assert [at for one in chapters for at in (one.start, one.end)] == pytest.approx([0.2, 0.5, 0.5, 2.0], abs=0.01)
+
+
+def test_a_title_gives_no_orders_to_a_terminal(tmp_path: Path) -> None:
+    path = film(tmp_path / "film.mkv", (0.0, 1.0, "a\x1b[2Jred\x07\u202e bell"), (1.0, 2.0, "b"))
+    assert read(path)[0].label == "a [2Jred bell"
 
 
 def test_a_senseless_list_is_cut_short(tmp_path: Path) -> None:
