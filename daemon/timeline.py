@@ -13,6 +13,9 @@ MOST_LINES = 40
 MOST_TAGS = 4
 LONGEST_QUOTE = 100
 
+_Row = tuple[float, float, str, str]
+"""Start, end, what kind of thing it is, and what to say about it."""
+
 
 def moments_line(moments: list[MomentMessage]) -> str:
     """Where in a file the answer is: "at 0:42-0:51 (also 1:10-1:14)"."""
@@ -54,13 +57,16 @@ def inside_facts(message: PhotoMessage) -> Iterator[tuple[str, str]]:
 
 
 def render_timeline(out: TextIO, message: PhotoMessage) -> None:
-    """One line for each moment, event and utterance, in order of time; of very many, some from everywhere."""
+    """One line for each moment, event and utterance, in order of time; of very many, some from everywhere.
+
+    Chapters are counted apart: they are the table of contents, which shots and words must not crowd out.
+    """
     rows = sorted(_rows(message))
     if not rows:
         return
-    shown = rows
-    if len(rows) > MOST_LINES:
-        shown = [rows[number * len(rows) // MOST_LINES] for number in range(MOST_LINES)]
+    chapters = [row for row in rows if row[2] == CHAPTER_KIND]
+    others = [row for row in rows if row[2] != CHAPTER_KIND]
+    shown = sorted([*_some(chapters), *_some(others)])
     spans = [span(start, end) for start, end, _, _ in shown]
     width, kinds = max(map(len, spans)), max(len(kind) for _, _, kind, _ in shown)
     out.write("\nTimeline:\n")
@@ -72,7 +78,12 @@ def render_timeline(out: TextIO, message: PhotoMessage) -> None:
         out.write(f"  ... and {len(rows) - len(shown):,} lines more in between: --json has all\n")
 
 
-def _rows(message: PhotoMessage) -> Iterator[tuple[float, float, str, str]]:
+def _some(rows: list[_Row]) -> list[_Row]:
+    count = min(len(rows), MOST_LINES)
+    return [rows[number * len(rows) // count] for number in range(count)]
+
+
+def _rows(message: PhotoMessage) -> Iterator[_Row]:
     for moment in message["segments"]:
         tags = ", ".join(f"{tag['name']} {tag['confidence']:.2f}" for tag in moment["tags"][:MOST_TAGS])
         yield moment["start"], moment["end"], f"shot {moment['shot']}" if moment["shot"] else "moment", tags

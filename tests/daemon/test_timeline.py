@@ -125,6 +125,17 @@ def test_of_a_long_video_some_lines_from_everywhere_are_shown() -> None:
     assert lines[-1] == "  ... and 960 lines more in between: --json has all"
 
 
+def test_a_long_film_still_lists_all_its_chapters() -> None:
+    def event(kind: str, label: str, at: float) -> dict[str, Any]:
+        return {"kind": kind, "label": label, "start": at, "end": at + 1, "confidence": 1.0, "path": []}
+
+    words = [event("sound", f"number {n}", n) for n in range(1000)]
+    chapters = [event("chapter", f"Day {n}", 40 * n) for n in range(20)]
+    lines = timeline(message(events=[*words, *chapters]))
+    assert [line.split()[-1] for line in lines if " chapter " in line] == [str(n) for n in range(20)]
+    assert lines[-1] == "  ... and 960 lines more in between: --json has all"
+
+
 def test_what_a_video_is_made_of_is_one_line() -> None:
     film = {"duration": 62.0, "fps": 23.976, "variable_rate": True, "video_codec": "hevc", "hdr": True}
     assert list(length_facts(film)) == [("length", "1:02, 23.98 frames/s, unevenly, hevc, no sound, HDR")]

@@ -41,11 +41,12 @@ def chapters_in(source: Source, seconds: float) -> tuple[Event, ...]:
     except MediaError as error:
         logger.info("chapters are passed over: %s", error.title)
         return ()
-    listed = sorted(
-        (max(0.0, float(one["start"] * tick)), float(one["end"] * tick), _title(one["metadata"].get("title")))
-        for one in chapters
+    times = sorted(
+        (max(0.0, float(one["start"] * tick)), float(one["end"] * tick), number)
+        for number, one in enumerate(chapters)
         for tick in [one["time_base"] or Fraction(0)]
-    )[:_MOST]
+    )
+    listed = [(start, end, _title(chapters[number]["metadata"].get("title"))) for start, end, number in times[:_MOST]]
     if len(listed) == 1 and listed[0][0] == 0:
         return ()
     found = []
