@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from indexer.records import Kind, Space, Stage
 
 STAGES: dict[str, int] = {
-    Stage.METADATA: 1,
+    Stage.METADATA: 2,
     Stage.DESCRIBE: 1,
     Stage.PIXELS: 1,
     Stage.CONCEPTS: 1,
