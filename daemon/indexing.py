@@ -85,7 +85,7 @@ class Indexing:
             threads=settings.processing.workers,
             look_again=self.intake.look_again,
             identified=self._identified,
-            may_go_on=functools.partial(notes.kept, paths.notes),
+            may_go_on=lambda: notes.kept(paths.notes) | self._scheduler.long_contents,
             went_on=functools.partial(notes.carry_on, paths.notes),
             refused=lambda: self.progress.finished([], failed=1),
         )

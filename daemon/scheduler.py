@@ -156,6 +156,11 @@ class Scheduler:
         return sum(map(_is_long, [*self._working.values(), *self._suspects]))
 
     @property
+    def long_contents(self) -> dict[str, int]:
+        """The content hashes of those, with their sizes in bytes."""
+        return {work.content_hash: work.stat.size for work in self._working.values() if _is_long(work)}
+
+    @property
     def idle(self) -> bool:
         """Nothing is being analysed (jobs may be waiting for their next attempt)."""
         return self.in_hand == 0

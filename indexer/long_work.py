@@ -15,6 +15,7 @@ from indexer.heard import HeardAll
 from indexer.hearing import hear
 from indexer.media.container import Source, VideoLimits
 from indexer.media.files import FileIdentity
+from indexer.media.frames import settled
 from indexer.media.limits import Limits
 from indexer.media.metadata.chapters import chapters_in
 from indexer.media.metadata.describe_recording import describe_audio, describe_video
@@ -91,7 +92,7 @@ class LongWork:
         self._check(task)
         if owed.stored is not None:
             return self._reread(task, owed, progress)
-        with _opened(task, self._settings.limits, progress.got_on) as media:
+        with _opened(task, self._settings.limits, self._reading(task, progress)) as media:
             beside = facts_beside(task.path, task.sidecars, self._sidecar_limits)
             info = describe_video(media, beside) if isinstance(media, Video) else describe_audio(media, beside)
             progress.whole = info.duration or 0.0
@@ -110,6 +111,20 @@ class LongWork:
         self._frames.check()
         if task.media_id in self._cancelled:
             raise FileVanished("The file was moved away or deleted while it was analysed.", "Nothing to do.")
+
+    def _reading(self, task: Task, progress: Progress) -> Callable[[], None]:
+        """What every reading of the file calls: to be opened, a large one may be read as a whole."""
+        is_over = False
+
+        def got_on() -> None:
+            nonlocal is_over
+            if not is_over:  # FFmpeg may ask for more before it gives the error on
+                is_over = True
+                self._check(task)
+                is_over = False
+            progress.got_on()
+
+        return got_on
 
     def _analysed(self, task: Task, owed: Owed, media: Video | Audio, info: MediaInfo, progress: Progress) -> Analysis:
         asked = [name for name in task.stages if name not in owed.failed]
@@ -171,7 +186,8 @@ class LongWork:
         stages = [*owed.photo, *owed.vector, *owed.clip]
         about = [f"{name} {revision_of(name, owed)}" for name in sorted(stages)]
         about += [f"{name} {STAGES[name]}" for name in sorted(CUT)]
-        about.append(f"{sampling.strategy} {sampling.fps}")
+        # Where a recording went on, its keyframes may be spaced otherwise: then it is seen anew.
+        about.append(f"{settled(video, sampling.strategy)} {sampling.fps}")
         seer = Seer(
             video,
             info,

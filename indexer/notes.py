@@ -102,17 +102,21 @@ def kept(folder: Path) -> dict[str, int]:
 
 
 def carry_on(folder: Path, before: str, after: str) -> None:
-    """Make the notes on a content the ones on another, which begins with all of it.
+    """Take over the notes on a content for another, which begins with all of it.
 
-    What was said of the end is left out: that of a sound says so itself, and the newest page of every pass may.
+    What was said of the end is left out: that of a sound says so itself, and the newest page of every pass may. Notes
+    on a file that is not done are copied, because somebody may be writing them.
     """
-    shutil.rmtree(folder_of(folder, after), ignore_errors=True)
+    is_done = (folder_of(folder, before) / _SIZE).exists()
+    forget(folder, after)
     try:
-        folder_of(folder, before).rename(folder_of(folder, after))
+        shutil.copytree(folder_of(folder, before), folder_of(folder, after), ignore=shutil.ignore_patterns(".*", _SIZE))
     except OSError as error:
         logger.info("a recording that went on is analysed from its beginning: %s", error)
+        forget(folder, after)
         return
-    (folder_of(folder, after) / _SIZE).unlink(missing_ok=True)
+    if is_done:
+        forget(folder, before)
     for passed in folder_of(folder, after).iterdir():
         pages = sorted(passed.iterdir())
         ended = next((at for at, page in enumerate(pages) if _is_last(page)), len(pages))
@@ -121,6 +125,7 @@ def carry_on(folder: Path, before: str, after: str) -> None:
 
 
 def _is_last(page: Path) -> bool:
+    """Also of one that cannot be read: nothing after it counts."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         said = msgspec.msgpack.decode(page.read_bytes())
         return isinstance(said, dict) and said.get("last") is True

@@ -357,3 +357,25 @@ def test_only_what_a_recording_gained_is_analysed(run: Run, load: Callable[[str]
         keyframes.keyframe(after.content_hash, one.ordinal) for one in found.segments if one.keyframe is not None
     )
     assert notes.contents(tmp_path / "notes") == [after.content_hash]
+
+
+def test_a_recording_that_goes_on_with_other_keyframes_is_seen_as_one_pass_sees_it(
+    run: Run, load: Callable[[str], LoadedStage], tmp_path: Path
+) -> None:
+    shots = [Shot(photo, 9) for photo in ("coffee.png", "chelsea.png", "rocket.jpg", "motorcycle_left.png")] * 2
+    first = film(tmp_path / "first.ts", shots, silent=True, options={"g": "15"})
+    rest = film(tmp_path / "rest.ts", shots[:3], silent=True, options={"g": "900", "sc_threshold": "0"})
+    whole = tmp_path / "whole.ts"
+    whole.write_bytes(first.read_bytes() + rest.read_bytes())
+    before, after = video(first, *LOOKS), video(whole, *LOOKS, number=2)
+    run([before], load)
+    notes.carry_on(tmp_path / "notes", before.content_hash, after.content_hash)
+    assert set(notes.contents(tmp_path / "notes")) == {
+        before.content_hash,
+        after.content_hash,
+    }  # it was not said to be done
+    found = only(run([after], load, batch_size=1))
+    shutil.rmtree(tmp_path / "notes")
+    assert dataclasses.replace(only(run([after], load, batch_size=1)), seconds={}) == dataclasses.replace(
+        found, seconds={}
+    )
