@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,8 +17,15 @@ _FULL, _BITS_14, _BITS_12, _BITS_10 = 65535, 16383, 4095, 1023
 _NEAR_WHITE: Final = 7 / 8
 _BITS_PER_SAMPLE, _MAX_SAMPLE, _S_MAX_SAMPLE, _EXIF = 258, 281, 341, 34665  # TIFF tags
 _PNG_BIT_DEPTH_AT: Final = 24
-_COLOURS: Final = {"RGB": 3, "RGBA": 3}
+_COLOURS: Final = ("RGB", "RGBA")
 _LOWER_HALF: Final = {"16L": "16B", "16B": "16L", "16N": "16B" if np.little_endian else "16L"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Low:
+    samples: NDArray[np.uint16]
+    """(H, W) or (H, W, bands)."""
+    white: int
 
 
 def spread(image: Image.Image, data: bytes) -> Image.Image:
@@ -25,13 +33,8 @@ def spread(image: Image.Image, data: bytes) -> Image.Image:
 
     Grey of TIFF files is left to `white_of_grey`.
     """
-    white = _FULL
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        white = _white_of_colour(image, data)
-    elif image.format == "PNG":
-        white = _white_of_png(image, data)
-    deep = _samples(data, image) if white < _FULL else None
-    return image if deep is None else _shown(deep, white, image)
+    low = _low(image, data)
+    return image if low is None else _shown(low, image)
 
 
 def white_of_grey(image: Image.Image, brightest: int) -> int:
@@ -52,30 +55,41 @@ def white_of_grey(image: Image.Image, brightest: int) -> int:
     return _BITS_12 if brightest > _BITS_10 else _BITS_10
 
 
-def _white_of_colour(image: TiffImagePlugin.TiffImageFile, data: bytes) -> int:
-    """The same for colour. Dark photos in colour are common: without a word in the file, only values that come close
-    to the end of 10, 12 or 14 bits count, and none of a file with a colour profile or a camera's EXIF."""
+def _low(image: Image.Image, data: bytes) -> _Low | None:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return _low_colour(image, data)
+    return _low_png(image, data) if image.format == "PNG" else None
+
+
+def _low_colour(image: TiffImagePlugin.TiffImageFile, data: bytes) -> _Low | None:
+    """The rule of grey, narrower: dark photos in colour are common. Without a word in the file, only values that come
+    close to the end of 10, 12 or 14 bits count, and none of a file with a colour profile or a camera's EXIF."""
     if image.mode not in _COLOURS or _stated(image, _BITS_PER_SAMPLE) != 16:
-        return _FULL
-    upper = _brightest(image) >> 8
-    if stated := _stated_white(image):
-        return stated if upper <= stated >> 8 else _FULL
-    if upper > _BITS_14 >> 8 or "icc_profile" in image.info or _EXIF in image.tag_v2:
-        return _FULL
-    deep = _samples(data, image)
-    brightest = int(deep[..., :3].max()) if deep is not None else _FULL
-    return next((end for end in (_BITS_10, _BITS_12, _BITS_14) if end * _NEAR_WHITE < brightest <= end), _FULL)
+        return None
+    stated, upper = _stated_white(image), _brightest(image) >> 8
+    if upper > (stated or _BITS_14) >> 8 or stated == _FULL:
+        return None
+    if not stated and ("icc_profile" in image.info or _EXIF in image.tag_v2):
+        return None
+    samples = _samples(data, image)
+    if samples is None:
+        return None
+    if stated:
+        return _Low(samples, stated)
+    brightest = int(samples[..., :3].max())
+    ends = (end for end in (_BITS_10, _BITS_12, _BITS_14) if end * _NEAR_WHITE < brightest <= end)
+    return next((_Low(samples, end) for end in ends), None)
 
 
-def _white_of_png(image: Image.Image, data: bytes) -> int:
+def _low_png(image: Image.Image, data: bytes) -> _Low | None:
     """PNG wants samples of 12 bits moved to the upper end of 16; some writers say in sBIT that there are 12, and leave
     them where they are."""
     bits = _significant_bits(data) if image.mode in (*_COLOURS, "I;16", "I") else 16
     white = (1 << bits) - 1
     if bits == 16 or _brightest(image) > white:
-        return _FULL
-    deep = _samples(data, image)
-    return _FULL if deep is None or _is_scaled(deep[..., :3], bits) else white
+        return None
+    samples = _samples(data, image)
+    return None if samples is None or _is_scaled(samples[..., :3], bits) else _Low(samples, white)
 
 
 def _stated_white(image: TiffImagePlugin.TiffImageFile) -> int:
@@ -124,9 +138,9 @@ def _is_scaled(values: NDArray[np.uint16], bits: int) -> bool:
 
 def _samples(data: bytes, image: Image.Image) -> NDArray[np.uint16] | None:
     """(H, W) or (H, W, bands) of 16 bits, upright. None: it is stored in a way of which Pillow gives the upper 8."""
-    upper = np.asarray(image)
+    deep = np.asarray(image).astype(np.uint16)
     if image.mode not in _COLOURS:
-        return upper.astype(np.uint16)
+        return deep
     # Read with the bytes of each sample the other way round, the lower 8 bits come out.
     with Image.open(io.BytesIO(data), formats=[str(image.format)]) as other:
         tiles = []
@@ -139,15 +153,15 @@ def _samples(data: bytes, image: Image.Image) -> NDArray[np.uint16] | None:
             tiles.append(tile._replace(args=swapped if isinstance(tile.args, str) else (swapped, *args[1:])))
         other.tile = tiles
         other.load()
-        lower = np.asarray(other)
-    deep: NDArray[np.uint16] = np.left_shift(upper, 8, dtype=np.uint16) | lower
+        deep <<= 8
+        deep |= np.asarray(other)
     return deep
 
 
-def _shown(deep: NDArray[np.uint16], white: int, image: Image.Image) -> Image.Image:
-    shown = (np.minimum(deep, white).astype(np.uint32) * 255 // white).astype(np.uint8)
-    bright = Image.fromarray(shown)
+def _shown(low: _Low, image: Image.Image) -> Image.Image:
+    level = np.minimum(np.arange(_FULL + 1), low.white) * 255 // low.white
+    bright = Image.fromarray(level.astype(np.uint8)[low.samples])
     bright.info = dict(image.info)
-    if image.mode == "RGBA" and int(deep[..., 3].max()) > white:
+    if image.mode == "RGBA" and int(low.samples[..., 3].max()) > low.white:
         bright.putalpha(image.getchannel("A"))
     return bright
