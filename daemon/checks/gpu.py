@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import msgspec
 from config.settings import Settings
 from daemon.checks import Check, Level
 from daemon.checks.cuda_probe import Found
+from indexer.runtime.devices import PCI_ORDER, visible_cards
 from indexer.runtime.gpu import GpuMonitor
 from indexer.runtime.kernels import has_kernels, no_kernels
 
@@ -25,7 +27,9 @@ _DISPLAY = "0x03"
 
 def check_gpu(settings: Settings) -> Iterator[Check]:
     """Whether a graphics card does the work, and if not, why."""
-    cards = tuple(card.name for card in GpuMonitor().devices())
+    present = GpuMonitor().devices()
+    cards = tuple(card.name for card in present)
+    visible = tuple(card.name for card in visible_cards(present, os.environ))
     if not cards and has_nvidia_card(PCI):
         yield Check(
             "GPU",
@@ -43,8 +47,15 @@ def check_gpu(settings: Settings) -> Iterator[Check]:
             f"{names} is not used: the settings say `analysis.ml_models.device: cpu`",
             "Set it to auto.",
         )
+    elif not visible:
+        yield Check(
+            "GPU",
+            Level.WARNING,
+            f"{' and '.join(cards)} is hidden by CUDA_VISIBLE_DEVICES: everything runs on the CPU.",
+            "Unset CUDA_VISIBLE_DEVICES.",
+        )
     else:
-        yield from findings(cards, probe())
+        yield from findings(visible, probe())
 
 
 def findings(cards: tuple[str, ...], found: Found | None) -> Iterator[Check]:
@@ -117,7 +128,13 @@ def probe() -> Found | None:
     """Ask the libraries, in a process of their own: a broken driver may kill whoever asks, or never answer."""
     command = [sys.executable, "-P", "-m", "daemon.checks.cuda_probe"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=True)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=True,
+            env=PCI_ORDER | os.environ,  # the cards in NVML's order, as the workers see them
+        )
         return msgspec.json.decode(done.stdout, type=Found)
     except (OSError, subprocess.SubprocessError, msgspec.MsgspecError):
         return None

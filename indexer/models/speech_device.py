@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from config.errors import DeviceFailed, ModelError, OutOfDeviceMemory
+from config.errors import ModelError
 from indexer.models.resources import Resources
 from indexer.records import Refusal
 from indexer.runtime.failures import device_errors
@@ -21,8 +21,9 @@ _PRECISIONS = {"float16": "fp16", "int8_float16": "int8", "int8": "int8", "float
 """CTranslate2's compute types, the preferred first, and what people call them."""
 FRAMES = 3000
 """Whisper's window of 30 seconds."""
-FAILURES = (RuntimeError, ValueError, OSError, MemoryError, DeviceFailed, OutOfDeviceMemory)
-"""CTranslate2 raises plain RuntimeError and ValueError for what a card or its libraries lack."""
+FAILURES = (RuntimeError, ValueError, OSError, MemoryError, ModelError)
+"""CTranslate2 raises plain RuntimeError and ValueError for what a card or its libraries lack; `device_errors` makes a
+ModelError of some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,9 @@ def open_on_cpu(folder: Path, resources: Resources, *refused: Refusal) -> Opened
 
 def refusal(error: Exception) -> Refusal:
     """Why the card does not serve."""
-    text = next(iter(str(error).splitlines()), "") or type(error).__name__
-    lacks_library = "libcublas" in text or isinstance(error, OSError)
+    raised = error.__cause__ or error  # what `device_errors` says of it is about a worker that has no other device
+    text = next(iter(str(raised).splitlines()), "") or type(raised).__name__
+    lacks_library = "libcublas" in text or isinstance(raised, OSError)
     remedy = _INSTALL if lacks_library else "`reverie doctor` says what the card lacks."
     return Refusal("speech on CUDA", f"speech runs on the CPU, as the card failed: {text}", remedy)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.checks import Level
+from config.settings import load
+from daemon.checks import Level, gpu
 from daemon.checks.cuda_probe import Found
 from daemon.checks.gpu import findings, has_nvidia_card, probe
+from indexer.runtime.gpu import GpuMonitor, GpuReading
 from indexer.runtime.kernels import has_kernels
 
 CARD = ("NVIDIA GeForce RTX 4090",)
@@ -86,3 +89,44 @@ def test_a_card_without_a_driver_is_seen_on_the_bus(tmp_path: Path) -> None:
         (device / "vendor").write_text(f"{maker}\n")
         (device / "class").write_text(f"{kind}\n")
     assert has_nvidia_card(tmp_path)
+
+
+def reading(name: str, number: int) -> GpuReading:
+    return GpuReading(
+        name=name,
+        uuid=f"GPU-{number}",
+        utilisation=None,
+        memory_used=None,
+        memory_total=None,
+        celsius=None,
+        watts=None,
+        watts_limit=None,
+        processes={},
+    )
+
+
+@pytest.mark.parametrize(("visible", "told"), [("1", "RTX 4090, compute"), ("", "hidden by CUDA_VISIBLE_DEVICES")])
+def test_only_the_cards_that_cuda_shows_are_spoken_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str, told: str
+) -> None:
+    cards = (reading("GTX 1080", 0), reading("RTX 4090", 1))
+    monkeypatch.setattr(GpuMonitor, "devices", lambda _: cards)
+    monkeypatch.setattr(gpu, "probe", lambda: Found(**GOOD))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = next(gpu.check_gpu(load(environ={"HOME": str(tmp_path)}, files=[], flags={})))
+    assert told in found.what
+    assert ("GTX 1080" in found.what) == (not visible)
+
+
+def test_the_libraries_count_cards_as_the_driver_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders: list[str] = []
+
+    def run(command: list[str], *, env: dict[str, str], **options: Any) -> None:
+        del command, options
+        orders.append(env["CUDA_DEVICE_ORDER"])
+        raise OSError
+
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    monkeypatch.setattr(subprocess, "run", run)
+    assert probe() is None
+    assert orders == ["PCI_BUS_ID"]

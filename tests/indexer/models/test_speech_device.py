@@ -16,6 +16,7 @@ from indexer.models.speech import FasterWhisper, builtin_folder
 from indexer.stage import Stretch
 
 NO_CUBLAS = "Library libcublas.so.12 is not found or cannot be loaded"
+NO_CODE = "CUDA failed with error no kernel image is available for execution on the device"
 REAL: Any = faster_whisper.WhisperModel
 
 
@@ -24,7 +25,7 @@ def resources() -> Resources:
     return Resources(models=nowhere, model_cache=nowhere, config_folders=(), thumbnails=nowhere, threads=1)
 
 
-def pretend_card(monkeypatch: pytest.MonkeyPatch, encodes: int, types: set[str]) -> list[str]:
+def pretend_card(monkeypatch: pytest.MonkeyPatch, encodes: int, types: set[str], failure: str = NO_CUBLAS) -> list[str]:
     """One card that supports `types` and fails after so many encodings; gives the compute types asked for."""
     asked: list[str] = []
 
@@ -39,7 +40,7 @@ def pretend_card(monkeypatch: pytest.MonkeyPatch, encodes: int, types: set[str])
             if self._left is not None:
                 self._left -= 1
                 if self._left < 0:
-                    raise RuntimeError(NO_CUBLAS)
+                    raise RuntimeError(failure)
             return super().encode(features)
 
     monkeypatch.setattr(faster_whisper, "WhisperModel", Model)
@@ -72,3 +73,15 @@ def test_a_card_without_half_precision_takes_what_it_has(monkeypatch: pytest.Mon
     asked = pretend_card(monkeypatch, 1, {"int8", "float32"})
     assert FasterWhisper(builtin_folder(), resources()).device == "CUDA"
     assert asked == ["cuda int8"]
+
+
+@pytest.mark.parametrize("encodes", [0, 1], ids=["at the trial", "later"])
+@pytest.mark.parametrize("failure", [NO_CODE, "CUDA failed with error out of memory", "CUBLAS_STATUS_NOT_SUPPORTED"])
+def test_whatever_a_card_says_speech_goes_on_and_its_own_words_are_told(
+    monkeypatch: pytest.MonkeyPatch, failure: str, encodes: int
+) -> None:
+    pretend_card(monkeypatch, encodes, {"float32"}, failure)
+    engine = FasterWhisper(builtin_folder(), resources())
+    engine.hear(np.zeros(16000, np.float32), [Stretch(0, 16000)])
+    assert (engine.device, engine.precision) == ("CPU", "int8")
+    assert engine.refused[0].reason == f"speech runs on the CPU, as the card failed: {failure}"
