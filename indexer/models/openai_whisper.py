@@ -19,7 +19,7 @@ from config.errors import ModelError
 from indexer.models.pretrained import CONFIG, read_settings
 from indexer.models.resources import Resources
 from indexer.models.speech import is_speech, utterance_of
-from indexer.models.speech_device import FAILURES, FRAMES, refusal
+from indexer.models.speech_device import FAILURES, FRAMES, hear_on, refusal
 from indexer.models.voice import RATE
 from indexer.records import Refusal, Transcript, Utterance, Word
 from indexer.runtime.cuda import device_of
@@ -101,25 +101,18 @@ class OpenAiWhisper:
                 with torch.inference_mode():
                     self._model.encoder(silence)
         except FAILURES as error:
-            self._go_on_on_cpu(error)
+            logger.warning("Speech runs on the CPU, because the card failed: %s", error)
+            self._leave_card(error)
         else:
             self.device = "CUDA"
 
-    def _go_on_on_cpu(self, error: Exception) -> None:
-        logger.warning("Speech runs on the CPU, as the card failed: %s", error)
+    def _leave_card(self, error: Exception) -> None:
         self._model.to("cpu")
         self.device, self.refused = "CPU", (refusal(error),)
 
     def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         """As a `Recogniser`. The language is that of the first stretch. What fails on a card is heard on the CPU."""
-        if self.device == "CPU":
-            return self._hear(sound, stretches)
-        try:
-            with device_errors(self.device):
-                return self._hear(sound, stretches)
-        except FAILURES as error:
-            self._go_on_on_cpu(error)
-        return self._hear(sound, stretches)
+        return hear_on(self.device, lambda: self._hear(sound, stretches), self._leave_card)
 
     def _hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         language, probability = self._language(sound[stretches[0].start : stretches[0].end])

@@ -8,7 +8,6 @@ over what was left out. What it makes up where a language is spoken that it does
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,16 +21,13 @@ from config.errors import ModelError
 from indexer.models.belief import SURE_LANGUAGE, Claim, again, confirmed, wordless
 from indexer.models.listing import ModelEntry, stage_revision
 from indexer.models.resources import Resources
-from indexer.models.speech_device import FAILURES, Opened, open_model, open_on_cpu, refusal
+from indexer.models.speech_device import Opened, hear_on, open_model, open_on_cpu, refusal
 from indexer.models.store import Store
 from indexer.models.voice import LONGEST, RATE
 from indexer.models.weights import WHISPER_TINY_EN
 from indexer.records import Event, Refusal, RuntimeReport, Transcript, Utterance, Word
-from indexer.runtime.failures import device_errors
 from indexer.stage import Heard, Stretch
 from indexer.vocabulary import NOT_UNDERSTOOD, SPEECH_KIND
-
-logger = logging.getLogger(__name__)
 
 OPENAI = "openai-whisper"
 """The other engine's name."""
@@ -271,15 +267,10 @@ class FasterWhisper:
 
     def hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         """As a `Recogniser`. What fails on a card is heard on the CPU, and so is everything after it."""
-        if self.device == "CPU":
-            return self._hear(sound, stretches)
-        try:
-            with device_errors(self.device):
-                return self._hear(sound, stretches)
-        except FAILURES as error:
-            logger.warning("Speech goes on on the CPU, as the card failed: %s", error)
-            self._use(open_on_cpu(self._folder, self._resources, refusal(error)))
-        return self._hear(sound, stretches)
+        return hear_on(self.device, lambda: self._hear(sound, stretches), self._leave_card)
+
+    def _leave_card(self, error: Exception) -> None:
+        self._use(open_on_cpu(self._folder, self._resources, refusal(error)))
 
     def _hear(self, sound: NDArray[np.float32], stretches: Sequence[Stretch]) -> Transcript:
         segments, info = self._pipeline.transcribe(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +16,10 @@ from config.errors import ModelError
 from indexer.models.resources import Resources
 from indexer.records import Refusal
 from indexer.runtime.failures import device_errors
+
+logger = logging.getLogger(__name__)
+
+_Heard = TypeVar("_Heard")
 
 CUBLAS_PACKAGE = "nvidia-cublas-cu12"
 _INSTALL = f"pip install {CUBLAS_PACKAGE}"
@@ -65,6 +71,21 @@ def open_on_cpu(folder: Path, resources: Resources, *refused: Refusal) -> Opened
             f"Pull the model {folder.name} again, or choose another.",
         ) from error
     return Opened(model, "CPU", "int8", refused)
+
+
+def hear_on(device: str, hear: Callable[[], _Heard], leave_card: Callable[[Exception], None]) -> _Heard:
+    """Call `hear` on its device. If a card fails, call `leave_card`, which moves the model to the CPU, and hear again.
+
+    Raises what `hear` raises on the CPU.
+    """
+    if device != "CPU":
+        try:
+            with device_errors(device):
+                return hear()
+        except FAILURES as error:
+            logger.warning("Speech continues on the CPU, because the card failed: %s", error)
+            leave_card(error)
+    return hear()
 
 
 def refusal(error: Exception) -> Refusal:
