@@ -188,9 +188,7 @@ def _digest(file: FileIO, size: int, beginnings: Mapping[str, int]) -> tuple[byt
             digest.update(data)
         if digest.hexdigest() == content_hash:
             continues = content_hash
-    while data := file.read(READ_AT_ONCE):
-        digest.update(data)
-    return digest.digest(), continues
+    return hashlib.file_digest(file, lambda: digest).digest(), continues
 
 
 def _sample(descriptor: int, size: int) -> bytes:
