@@ -17,7 +17,6 @@ from indexer.media.container import Source, VideoLimits
 from indexer.media.files import FileIdentity
 from indexer.media.frames import settled
 from indexer.media.limits import Limits
-from indexer.media.metadata.chapters import chapters_in
 from indexer.media.metadata.describe_recording import describe_audio, describe_video
 from indexer.media.metadata.embedded_text import embedded_subtitles, merged
 from indexer.media.metadata.info import keyword_tags
@@ -94,17 +93,18 @@ class LongWork:
             return self._reread(task, owed, progress)
         with _opened(task, self._settings.limits, self._reading(task, progress)) as media:
             beside = facts_beside(task.path, task.sidecars, self._sidecar_limits)
-            info = describe_video(media, beside) if isinstance(media, Video) else describe_audio(media, beside)
+            said = describe_video(media, beside) if isinstance(media, Video) else describe_audio(media, beside)
+            info = said.info
             progress.whole = info.duration or 0.0
             analysis = self._analysed(task, owed, media, info, progress)
             if Stage.METADATA not in analysis.stages:
                 return analysis
             written = merged([*beside.subtitles, *embedded_subtitles(media.source)])
-            said = {} if written is None else {Stage.METADATA: Transcript(written.language, 1.0, written.said)}
+            subtitles = {} if written is None else {Stage.METADATA: Transcript(written.language, 1.0, written.said)}
             return replace(
                 analysis,
-                transcripts=analysis.transcripts | said,
-                events=analysis.events | {Stage.METADATA: chapters_in(media.source, info.duration or 0.0)},
+                transcripts=analysis.transcripts | subtitles,
+                events=analysis.events | {Stage.METADATA: said.chapters},
             )
 
     def _check(self, task: Task) -> None:
@@ -186,7 +186,7 @@ class LongWork:
         stages = [*owed.photo, *owed.vector, *owed.clip]
         about = [f"{name} {revision_of(name, owed)}" for name in sorted(stages)]
         about += [f"{name} {STAGES[name]}" for name in sorted(CUT)]
-        # Where a recording went on, its keyframes may be spaced otherwise: then it is seen anew.
+        # A recording may grow by a part with another keyframe spacing. Then these notes do not apply.
         about.append(f"{settled(video, sampling.strategy)} {sampling.fps}")
         seer = Seer(
             video,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from indexer.media.container import Source
@@ -14,7 +14,7 @@ from indexer.media.metadata.sidecars import NOTHING_BESIDE, Beside
 from indexer.media.sound import Audio
 from indexer.media.tracks import AudioTrack
 from indexer.media.video import Video
-from indexer.records import Kind, MediaInfo
+from indexer.records import Event, Kind, MediaInfo
 
 _NAMES: Final = {
     "avi": "AVI",
@@ -33,7 +33,15 @@ _ISO, _MATROSKA = "mov", "matroska"
 _HEAD: Final = 64
 
 
-def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a recording says about itself."""
+
+    info: MediaInfo
+    chapters: tuple[Event, ...]
+
+
+def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> Description:
     """What is known of an open video. Fact by fact, what the sidecars say goes before what the container says.
 
     Times are local: see `in_local_time`.
@@ -43,8 +51,9 @@ def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
     said = video.info
     timeline = video.timeline
     duration = min(said.duration, timeline.end) if timeline.truncated else said.duration
-    return _info(
-        _said(beside, said.facts, video.source, duration),
+    chapters = chapters_in(video.source, duration)
+    info = _info(
+        _said(beside, said.facts, chapters),
         kind=Kind.VIDEO,
         format=_format(video.source, said.container, sound_alone=False),
         width=said.width,
@@ -57,13 +66,15 @@ def describe_video(video: Video, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
         bit_rate=_rate(video.source, said.duration),
         hdr=said.hdr,
     )
+    return Description(info, chapters)
 
 
-def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
+def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> Description:
     """What is known of an open file of sound alone; as `describe_video`, without a picture."""
     said = audio.info
-    return _info(
-        _said(beside, said.facts, audio.source, said.duration),
+    chapters = chapters_in(audio.source, said.duration)
+    info = _info(
+        _said(beside, said.facts, chapters),
         kind=Kind.AUDIO,
         format=_format(audio.source, said.container, sound_alone=True),
         width=None,
@@ -72,10 +83,11 @@ def describe_audio(audio: Audio, beside: Beside = NOTHING_BESIDE) -> MediaInfo:
         audio_codec=_codec(said.tracks),
         bit_rate=_rate(audio.source, said.duration),
     )
+    return Description(info, chapters)
 
 
-def _said(beside: Beside, inside: Facts, source: Source, duration: float) -> Facts:
-    sources = (beside.stronger, inside, chapter_facts(chapters_in(source, duration)), beside.weaker)
+def _said(beside: Beside, inside: Facts, chapters: tuple[Event, ...]) -> Facts:
+    sources = (beside.stronger, inside, chapter_facts(chapters), beside.weaker)
     return merge(*(without_camera_words(source, inside.camera) for source in sources))
 
 

@@ -40,12 +40,12 @@ SIDECAR = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www
 
 def of_video(path: Path, sidecar: bytes | None = None) -> MediaInfo:
     with open_video(str(path), LIMITS) as video:
-        return describe_video(video, Beside(xmp_facts(sidecar or b"")))
+        return describe_video(video, Beside(xmp_facts(sidecar or b""))).info
 
 
 def of_audio(path: Path, sidecar: bytes | None = None) -> MediaInfo:
     with open_audio(str(path), LIMITS) as audio:
-        return describe_audio(audio, Beside(xmp_facts(sidecar or b"")))
+        return describe_audio(audio, Beside(xmp_facts(sidecar or b""))).info
 
 
 def test_a_video_says_all_that_is_asked_of_it(tmp_path: Path) -> None:
