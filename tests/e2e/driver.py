@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -91,6 +92,12 @@ class Reverie:
         _, log = self.service.communicate(timeout=30)
         self.service = None
         return log
+
+    def go_on(self, seconds: float) -> None:
+        """Let the service run for so long, or to its own end."""
+        assert self.service is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.service.wait(seconds)
 
     def idle(self) -> bool:
         """Whether everything that was seen is done."""

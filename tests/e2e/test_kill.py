@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def test_a_library_survives_any_kill(tmp_path: Path, make_reverie: Callable[...,
         if tortured.service is None or tortured.service.poll() is not None:
             tortured.start(photos, wait=False)
         assert tortured.service is not None
-        time.sleep(chance.uniform(0.0, 2.5))
+        tortured.go_on(chance.uniform(0.0, 2.5))
         victim = worker_of(tortured.service.pid) if chance.random() < 0.5 else tortured.service.pid
         if victim is None:
             victim = tortured.service.pid

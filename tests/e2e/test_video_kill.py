@@ -6,7 +6,6 @@ import functools
 import os
 import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def test_a_long_video_survives_any_kill(tmp_path: Path, make_reverie: Callable[.
         assert tortured.service is not None
         if kill % 3:  # in the midst of the film; every third one comes while all is started
             tortured.eventually(functools.partial(further, tortured.library, pages(tortured.library)), within=120)
-        time.sleep(chance.uniform(0.0, 2.0))
+        tortured.go_on(chance.uniform(0.0, 2.0))
         worker = worker_of(tortured.service.pid) if kill in OF_WORKER else None
         os.kill(worker or tortured.service.pid, signal.SIGKILL)
         if worker is None:

@@ -3,8 +3,8 @@
 import base64
 import importlib
 import io
-import platform
 import struct
+import sys
 from typing import Any
 
 import brotli
@@ -14,15 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from config.errors import DamagedFile, MediaError, TooLarge
+from config.errors import DamagedFile, MediaError, TooLarge, UnsupportedFormat
 from indexer.media.icc import icc_profile, named_colours
 from indexer.media.jxl import jxl_blocks
 from indexer.media.metadata.describe_photo import describe_photo
 from indexer.media.photo import Limits, decode_photo, shape_of
 from tests.indexer.media.clips import corners_of, four_corners
 
-if platform.machine() != "x86_64":
-    pytest.skip("pylibjxl is published for x86-64 alone", allow_module_level=True)
 pylibjxl: Any = importlib.import_module("pylibjxl")
 
 LIMITS = Limits(max_pixels=1_000_000, max_bytes=50_000_000)
@@ -179,6 +177,14 @@ def test_packed_metadata_without_end_costs_no_more_than_its_limit() -> None:
     bomb = brotli.compress(bytes(16 << 20), quality=1)
     data = pylibjxl.encode(PICTURE, exif=exif())[:32] + box(b"brob", b"xml " + bomb)
     assert jxl_blocks(data) == (None, b"")
+
+
+def test_without_its_reader_a_jpeg_xl_file_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pylibjxl.encode(PICTURE)
+    monkeypatch.setitem(sys.modules, "pylibjxl", None)
+    with pytest.raises(UnsupportedFormat) as refused:
+        decode_photo(data, limits=LIMITS)
+    assert "pip install pylibjxl" in refused.value.remedy
 
 
 def test_half_a_jpeg_xl_file_is_damaged() -> None:
