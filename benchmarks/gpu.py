@@ -69,11 +69,11 @@ MODELS = (
     "dfine-l",
     "clip-vit-l-14",
 )
-"""Those of the standard profile first."""
+"""The models of the profile "standard" come first."""
 PHOTO_STAGES = (*(f"{task}:clip-vit-b-32" for task in ("embedding", "labels", "aesthetic")), "detection:dfine-s")
 FILM_STAGES = ("action:xclip-b-32", "sounds:ast-audioset", "speech:whisper-tiny-en")
 QUICK_FIRST = ("cuda-fp16", "cuda-fp32", "cuda-bf16", "cuda-compiled-fp16", "tensorrt-fp16", "tensorrt-int8")
-"""The order in which runtimes are judged; those of the processor only with --tiny."""
+"""Runtimes are judged in this order. The CPU runtimes are judged only with --tiny."""
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 JUDGING, BATCHING = 0.6, 0.75
 """The shares of the time after which no more runtimes are judged, and no more batches are run."""
@@ -289,7 +289,7 @@ def line(settings: Settings, photos: Path, film: Path, few: Sequence[Path]) -> t
     indexing = Indexing(settings)
 
     def run(folder: Path) -> float:
-        time.sleep(settings.watch.quiet_seconds)
+        time.sleep(settings.watch.quiet_seconds)  # a file that has just been written counts as incomplete
         began = time.perf_counter()
         indexing.intake.scan(str(folder))
         indexing.run(lambda _: None, lambda: False)

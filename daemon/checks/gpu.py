@@ -18,7 +18,7 @@ from indexer.runtime.gpu import GpuMonitor
 from indexer.runtime.kernels import has_kernels, no_kernels
 
 PROBE_SECONDS = 120.0
-"""PyTorch takes a while to load, and a broken driver for ever to answer."""
+"""PyTorch takes several seconds to load; a broken driver may never answer."""
 PCI = Path("/sys/bus/pci/devices")
 _NVIDIA = "0x10de"
 _DISPLAY = "0x03"
@@ -125,7 +125,10 @@ def _speech(found: Found) -> Iterator[Check]:
 
 
 def probe() -> Found | None:
-    """Ask the libraries, in a process of their own: a broken driver may kill whoever asks, or never answer."""
+    """Ask the libraries in a child process, because a broken driver may crash or hang the process that asks it.
+
+    Returns None if the child fails or does not answer in time.
+    """
     command = [sys.executable, "-P", "-m", "daemon.checks.cuda_probe"]
     try:
         done = subprocess.run(
