@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 from config.errors import NoService
 from config.settings import Settings
 from daemon.ask import print_json
+from daemon.confirming import agreed
 from search.client import Client
 from search.messages import ForgottenMessage
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace, settings: Settings, out: TextIO) -> int:
     paths = list(dict.fromkeys(os.path.abspath(os.path.expanduser(path)) for path in args.paths))
     if not args.yes and sys.stdin.isatty():
         files = _forget(settings, paths, dry_run=True)["files"]
-        if files > FEW and not _agreed(f"Forget what is known of {files:,} files?"):
+        if files > FEW and not agreed(f"Forget what is known of {files:,} files?"):
             sys.stderr.write("Nothing was forgotten.\n")
             return NOTHING
     message = _forget(settings, paths, dry_run=False)
@@ -80,12 +81,6 @@ def _forget_here(settings: Settings, paths: Sequence[str], *, dry_run: bool) -> 
         finally:
             catalog.close()
     return message
-
-
-def _agreed(question: str) -> bool:
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def _sentences(message: ForgottenMessage) -> list[str]:

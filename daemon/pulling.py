@@ -14,6 +14,7 @@ from rich.progress import Progress as Bar
 
 from config.errors import PullFailed, ReverieError
 from config.paths import Paths
+from daemon.confirming import agreed
 from daemon.model_report import named
 from daemon.models_render import size
 from indexer.models.hub import SPARE, Hub, Progress, Pull, prepare
@@ -85,9 +86,7 @@ def ask(question: str) -> bool:
             f"{question} There is no terminal on which to ask; nothing was fetched.",
             "Add --yes to fetch it without being asked.",
         )
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return agreed(question)
 
 
 def _announce(out: TextIO, pulls: Sequence[Pull], missing: int) -> None:
