@@ -37,8 +37,6 @@ def look() -> Found:
     import ctranslate2  # noqa: PLC0415 - only this process may meet a broken driver
     import torch  # noqa: PLC0415
 
-    from indexer.models.speech_device import cublas_files  # noqa: PLC0415
-
     reason = ""
     capabilities: tuple[tuple[int, int], ...] = ()
     if torch.version.cuda is not None:
@@ -57,7 +55,7 @@ def look() -> Found:
         capabilities=capabilities,
         reason=reason,
         speech_cards=_counted(ctranslate2),
-        cublas=_loads([str(path) for path in cublas_files()] or ["libcublas.so.12"]),
+        cublas=_has_cublas(),
         tensorrt=_version("torch-tensorrt"),
     )
 
@@ -69,10 +67,12 @@ def _counted(ctranslate2: Any) -> int:
         return 0
 
 
-def _loads(libraries: list[str]) -> bool:
+def _has_cublas() -> bool:
+    from indexer.models.speech_device import load_cublas  # noqa: PLC0415 - loads the models' code
+
     try:
-        for library in libraries:
-            ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+        load_cublas()
+        ctypes.CDLL("libcublas.so.12")  # as CTranslate2 asks for it
     except OSError:
         return False
     return True

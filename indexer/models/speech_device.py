@@ -107,13 +107,18 @@ def cublas_files() -> list[Path]:
     return [paths[name] for name in ("libcublasLt.so.12", "libcublas.so.12") if name in paths]
 
 
+def load_cublas() -> None:
+    """Load cuBLAS 12 from its package, if that is installed: CTranslate2 asks for the library by name when it first
+    multiplies, and PyTorch brings another version. Raises OSError if it cannot be loaded."""
+    for library in cublas_files():
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+
+
 def _open_on_card(folder: Path, resources: Resources, index: int) -> Opened:
     import ctranslate2  # noqa: PLC0415 - only where speech is wanted
     import faster_whisper  # noqa: PLC0415
 
-    for library in cublas_files():
-        # CTranslate2 asks for it by name when it first multiplies; PyTorch brings another version.
-        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    load_cublas()
     supported = ctranslate2.get_supported_compute_types("cuda", index)
     compute_type = next((one for one in _PRECISIONS if one in supported), "float32")
     with device_errors("CUDA"):
