@@ -14,7 +14,7 @@ from daemon.models_render import size
 from search.model_messages import ModelsMessage
 
 OFFERED, FLOOR = "standard", "builtin"
-"""The profile that is offered, to whom has only the other."""
+"""The first profile is offered to users who have only the second."""
 FILE_NAME = "told-of-models"
 
 
