@@ -8,13 +8,14 @@ from __future__ import annotations
 import binascii
 import logging
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from indexer.media.png_chunks import chunks
+
 logger = logging.getLogger(__name__)
 
-_HEADER: Final = 8
+_KINDS: Final = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 _LARGEST: Final = 8 << 20
 """Bytes of one text, unpacked."""
 _MOST_TEXTS: Final = 500
@@ -39,7 +40,10 @@ def read_png(data: bytes) -> Texts:
     """The texts and blocks of a PNG file. Never raises: a chunk that is broken says nothing."""
     found = Texts()
     left = _MOST_TEXTS
-    for kind, body in _chunks(data):
+    for kind, start, end in chunks(data):
+        if kind not in _KINDS:
+            continue
+        body = data[start:end]
         left -= 1
         if not left:
             break
@@ -53,15 +57,6 @@ def read_png(data: bytes) -> Texts:
             continue
         _keep(found, keyword.casefold(), value)
     return found
-
-
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = _HEADER
-    while at + 12 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
-        if kind in (b"tEXt", b"zTXt", b"iTXt", b"eXIf"):
-            yield kind, data[at + 8 : at + 8 + size]
-        at += size + 12
 
 
 def _text(kind: bytes, body: bytes) -> tuple[str, bytes]:
